@@ -93,6 +93,7 @@ pub fn report_panics(global: Global, command: &'static str) {
 
 #[expect(
     clippy::exit,
+    clippy::disallowed_methods,
     reason = "after a panic there is no caller to return a code to"
 )]
 fn leave(kind: Kind) -> ! {

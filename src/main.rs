@@ -24,6 +24,10 @@ const GRACE: Duration = Duration::from_millis(150);
 fn main() -> ExitCode {
     // First of all: PID 1 loses the signals that nobody has asked for.
     let blocked = signals::block();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the whole of it, to refuse unknown names"
+    )]
     let environment: Vec<_> = std::env::vars_os().collect();
     let cli = match cli::parse(std::env::args_os(), &environment) {
         Ok(cli) => cli,

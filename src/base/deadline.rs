@@ -217,7 +217,7 @@ mod tests {
     async fn without_a_limit_only_the_work_ends_the_wait() {
         let (stop, deadline) = deadline("0");
         drop(stop);
-        let work = tokio::time::timeout(Duration::from_secs(86_400), async { 7 });
+        let work = tokio::time::timeout(Duration::from_hours(24), async { 7 });
         assert_eq!(deadline.within(work).await, Ok(Ok(7)));
         assert_eq!(deadline.ended(), None);
     }

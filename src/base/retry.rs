@@ -78,6 +78,7 @@ pub async fn until<T>(
 ///
 /// # Errors
 /// Says why the sleep was cut short.
+#[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
 pub async fn pause(deadline: &Deadline, length: Duration) -> Result<(), Ended> {
     deadline.within(sleep(length)).await
 }

@@ -87,6 +87,7 @@ pub fn write(path: &Path, message: &str) -> Result<(), Errno> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out their own files")]
 mod tests {
     use super::*;
     use crate::base::failure::Kind;

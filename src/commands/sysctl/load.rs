@@ -135,7 +135,7 @@ fn interpret(texts: &[(String, Vec<u8>)]) -> Result<Loaded, Failure> {
             match line_of(line) {
                 Ok(None) => {}
                 Ok(Some(Line::Setting(setting))) => {
-                    loaded.settings.push((Source::Line(place), setting))
+                    loaded.settings.push((Source::Line(place), setting));
                 }
                 Ok(Some(Line::Exclusion(subject))) => loaded.exclusions.push(subject),
                 Err(failure) => {
@@ -160,6 +160,7 @@ fn line_of(line: &[u8]) -> Result<Option<Line>, Failure> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out their own files")]
 mod tests {
     use super::*;
 

@@ -287,6 +287,7 @@ pub(super) fn put(file: &OwnedFd, value: &[u8], is_resumable: bool) -> Result<()
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out their own files")]
 mod tests {
     use super::*;
 

@@ -29,7 +29,7 @@ pub struct Args {
     /// Settings in the format of sysctl.conf; a folder means its *.conf, - standard input
     #[arg(long, env = "PODINIT_LOAD", value_name = "FILE", action = ArgAction::Append, allow_hyphen_values = true)]
     load: Vec<PathBuf>,
-    /// A setting below kernel/mm of sysfs, such as transparent_hugepage/enabled
+    /// A setting below kernel/mm of sysfs, such as `transparent_hugepage/enabled`
     #[arg(long, env = "PODINIT_SYS", value_name = "KEY=VALUE", action = ArgAction::Append, allow_hyphen_values = true)]
     sys: Vec<SysSetting>,
     /// Where sysfs is mounted, such as /host-sys for a hostPath

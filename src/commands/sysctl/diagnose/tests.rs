@@ -42,6 +42,7 @@ fn told(name: &str, step: Step, errno: Errno, mode: u32, surroundings: &Surround
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, a row for each cause")]
 fn the_causes_of_a_refused_open_are_told_apart() {
     let pod = Surroundings::of_a_pod();
     let user = Surroundings {

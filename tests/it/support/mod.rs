@@ -1,6 +1,14 @@
 //! What the tests share: the executable under test, its surroundings, real and scripted servers.
 
 pub mod node;
+pub mod outcome;
+pub mod pod;
+pub mod podinit;
+pub mod trace;
+
+pub use outcome::Outcome;
+pub use pod::Pod;
+pub use podinit::Podinit;
 
 use std::path::Path;
 

@@ -1,0 +1,333 @@
+//! Runs the executable under test and keeps everything it said.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::binary;
+use super::outcome::Outcome;
+use super::pod::{Pod, command};
+use super::trace::{CALLS, Trace};
+
+/// Nothing under test takes this long; a run that does is killed, and its test fails on 137.
+const GIVE_UP_SECONDS: &str = "60";
+
+/// How long the harness waits for a sign of life before it calls the test failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The subcommands, one of which names itself in every failure.
+const COMMANDS: &[&str] = &["sysctl", "fetch-secret", "fetch-object", "wait-for", "migrate"];
+
+/// What the executable finds on its standard input.
+enum Input {
+    Null,
+    Text(String),
+    Silent,
+}
+
+/// One run of the executable, to be arranged and then started.
+pub struct Podinit<'pod> {
+    args: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+    input: Input,
+    pod: Option<&'pod Pod>,
+    wrapper: Vec<String>,
+    foreign: bool,
+    traced: bool,
+    termination: bool,
+}
+
+impl<'pod> Podinit<'pod> {
+    /// The executable with these arguments, no input, and `PATH` as its whole environment.
+    pub fn new<I>(args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        Self {
+            args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            input: Input::Null,
+            pod: None,
+            wrapper: Vec::new(),
+            foreign: false,
+            traced: false,
+            termination: false,
+        }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<OsStr>,
+    {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
+        self
+    }
+
+    /// One more environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.to_string(), value.into()));
+        self
+    }
+
+    /// Feeds this text to standard input, then closes it.
+    pub fn stdin(mut self, text: &str) -> Self {
+        self.input = Input::Text(text.to_string());
+        self
+    }
+
+    /// Leaves standard input an open pipe that never says anything.
+    pub fn silent_stdin(mut self) -> Self {
+        self.input = Input::Silent;
+        self
+    }
+
+    /// Runs inside a pod's namespaces instead of the node's own.
+    pub fn inside(mut self, pod: &'pod Pod) -> Self {
+        self.pod = Some(pod);
+        self
+    }
+
+    /// Runs as this user and group, without capabilities, from a copy it can reach.
+    pub fn uid(mut self, uid: u32) -> Self {
+        let uid = uid.to_string();
+        self.wrapper.extend(
+            ["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups"].map(str::to_string),
+        );
+        self.reachable()
+    }
+
+    /// Runs from a copy that any user can reach and execute.
+    pub fn reachable(mut self) -> Self {
+        self.foreign = true;
+        self
+    }
+
+    /// Runs without this capability (`net_admin`), which no execve can bring back.
+    pub fn without_capability(mut self, name: &str) -> Self {
+        let minus = format!("-{name}");
+        self.wrapper
+            .extend(["setpriv", "--bounding-set", &minus, "--inh-caps", &minus].map(str::to_string));
+        self
+    }
+
+    /// Runs as PID 1 of a pid namespace of its own, as a container's first process does.
+    pub fn pid1(mut self) -> Self {
+        self.wrapper.extend(["unshare", "-f", "-p", "--kill-child"].map(str::to_string));
+        self
+    }
+
+    /// Records its opens and writes; see `Outcome::no_write` and `Outcome::one_write`.
+    pub fn traced(mut self) -> Self {
+        self.traced = true;
+        self
+    }
+
+    /// Gives it an existing, empty termination log; see `Outcome::termination`.
+    pub fn termination_log(mut self) -> Self {
+        self.termination = true;
+        self
+    }
+
+    /// Runs to the end.
+    pub fn run(self) -> Outcome {
+        self.spawn().finish()
+    }
+
+    /// Starts, to be watched, signalled and finished.
+    pub fn spawn(self) -> Running {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("chmod");
+        let executable =
+            if self.foreign { reachable_copy(scratch.path()) } else { binary().to_path_buf() };
+
+        let mut words: Vec<OsString> =
+            ["timeout", "--signal=KILL", GIVE_UP_SECONDS].map(OsString::from).into();
+        let trace = scratch.path().join("trace");
+        if self.traced {
+            words.extend(["strace", "-f", "-y", "-s", "64", "-e", CALLS, "-o"].map(OsString::from));
+            words.push(trace.clone().into());
+        }
+        words.extend(self.pod.map(Pod::entrance).unwrap_or_default());
+        words.extend(self.wrapper.iter().map(OsString::from));
+        words.push(executable.clone().into());
+        words.extend(self.args.iter().cloned());
+
+        let mut command = command(&words);
+        command.env_clear().envs(self.env);
+        command.env("PATH", std::env::var_os("PATH").expect("PATH is set"));
+        let termination = self.termination.then(|| {
+            let path = scratch.path().join("termination-log");
+            fs::write(&path, "").expect("the termination log");
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("chmod");
+            command.env("PODINIT_TERMINATION_LOG", &path);
+            path
+        });
+        command.stdin(if matches!(self.input, Input::Null) { Stdio::null() } else { Stdio::piped() });
+        let started = Instant::now();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command line starts");
+
+        let mut stdin = child.stdin.take();
+        if let (Input::Text(text), Some(mut pipe)) = (&self.input, stdin.take()) {
+            // A run that refuses its arguments leaves its input unread; that is no fault.
+            drop(pipe.write_all(text.as_bytes()));
+        } else if matches!(self.input, Input::Text(_)) {
+            panic!("stdin is piped when there is text for it");
+        }
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let (send, lines) = channel();
+        let said = thread::spawn(move || {
+            let mut all = String::new();
+            for line in BufReader::new(stderr).lines() {
+                let line = line.expect("UTF-8 on stderr");
+                all.push_str(&line);
+                all.push('\n');
+                // Nobody may be listening any more; the whole text is kept all the same.
+                drop(send.send(line));
+            }
+            all
+        });
+        Running {
+            what: words_of(&self.args),
+            child,
+            stdin,
+            started,
+            lines,
+            stdout: thread::spawn(move || text_of(stdout)),
+            stderr: said,
+            trace: self.traced.then_some(trace),
+            termination,
+            executable,
+            _scratch: scratch,
+        }
+    }
+}
+
+/// A run under way.
+pub struct Running {
+    what: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    started: Instant,
+    lines: Receiver<String>,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+    trace: Option<PathBuf>,
+    termination: Option<PathBuf>,
+    executable: PathBuf,
+    _scratch: TempDir,
+}
+
+impl Running {
+    /// Waits for a line on stderr that holds `part`, and returns it.
+    #[track_caller]
+    pub fn line_with(&self, part: &str) -> String {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("{}: no line with {part:?} on stderr: {error}", self.what),
+            }
+        }
+    }
+
+    /// The pid of the executable itself, as the node sees it; waits until it has been started.
+    #[track_caller]
+    pub fn pid(&self) -> Pid {
+        let give_up = Instant::now() + PATIENCE;
+        let wrapper = i32::try_from(self.child.id()).expect("a pid is an i32");
+        loop {
+            if let Some(pid) = descendant(wrapper, &self.executable) {
+                return Pid::from_raw(pid);
+            }
+            assert!(Instant::now() < give_up, "{}: the executable never started", self.what);
+            thread::yield_now();
+        }
+    }
+
+    /// Sends a signal to the executable and tells when.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) -> Instant {
+        let pid = self.pid();
+        let sent = Instant::now();
+        kill(pid, signal).expect("the executable is still there");
+        sent
+    }
+
+    /// Waits for the end and collects what is left to know.
+    pub fn finish(mut self) -> Outcome {
+        let status = self.child.wait().expect("the command line ends");
+        let ended = Instant::now();
+        drop(self.stdin.take());
+        let mut words = self.what.split(' ');
+        let command = words.find(|word| COMMANDS.contains(word)).unwrap_or_default().to_string();
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        Outcome {
+            command,
+            what: self.what,
+            code: code.expect("an exit code or a signal"),
+            stdout: self.stdout.join().expect("stdout was read"),
+            stderr: self.stderr.join().expect("stderr was read"),
+            started: self.started,
+            ended,
+            termination: self.termination.map(|path| {
+                fs::read_to_string(path).expect("the termination log is readable")
+            }),
+            trace: self.trace.map(|path| Trace::load(&path)),
+        }
+    }
+}
+
+/// The process below `parent` that runs `executable`.
+fn descendant(parent: i32, executable: &Path) -> Option<i32> {
+    // A process may be gone by the time it is looked at.
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find_map(|pid| {
+        let image = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        if image == executable { Some(pid) } else { descendant(pid, executable) }
+    })
+}
+
+/// A copy of the executable that every user can execute.
+fn reachable_copy(directory: &Path) -> PathBuf {
+    let copy = directory.join("podinit");
+    fs::copy(binary(), &copy).expect("the executable is copied");
+    fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("chmod");
+    copy
+}
+
+fn text_of(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    pipe.read_to_string(&mut text).expect("UTF-8 on stdout");
+    text
+}
+
+fn words_of(args: &[OsString]) -> String {
+    args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

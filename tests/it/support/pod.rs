@@ -11,8 +11,7 @@ use std::process::{Child, Command, Stdio};
 const HOLD: &str = "read -r pid rest < /proc/self/stat; echo $pid; read -r _";
 
 /// Runs what follows as the user that owns nothing on the node.
-const AS_NOBODY: &[&str] =
-    &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+const AS_NOBODY: &[&str] = &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
 /// Namespaces of their own, kept until dropped.
 pub struct Pod {
@@ -61,11 +60,7 @@ impl Pod {
         Self::hold(&[], &["-m", "-p"], "mount -o remount,bind,ro /sys && ")
     }
 
-    fn hold(
-        outer: &'static [&'static str],
-        flags: &'static [&'static str],
-        prepare: &str,
-    ) -> Self {
+    fn hold(outer: &'static [&'static str], flags: &'static [&'static str], prepare: &str) -> Self {
         let words = outer.iter().chain(&["unshare", "-f", "--kill-child"]).chain(flags);
         let mut holder = command(words)
             .args(["sh", "-c", &format!("{prepare}{HOLD}")])

@@ -67,12 +67,6 @@ impl<'pod> Podinit<'pod> {
         }
     }
 
-    /// One more argument.
-    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
     /// More arguments.
     pub fn args<I>(mut self, args: I) -> Self
     where
@@ -125,8 +119,9 @@ impl<'pod> Podinit<'pod> {
     /// Runs without this capability (`net_admin`), which no execve can bring back.
     pub fn without_capability(mut self, name: &str) -> Self {
         let minus = format!("-{name}");
-        self.wrapper
-            .extend(["setpriv", "--bounding-set", &minus, "--inh-caps", &minus].map(str::to_string));
+        self.wrapper.extend(
+            ["setpriv", "--bounding-set", &minus, "--inh-caps", &minus].map(str::to_string),
+        );
         self
     }
 
@@ -159,6 +154,8 @@ impl<'pod> Podinit<'pod> {
         fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("chmod");
         let executable =
             if self.foreign { reachable_copy(scratch.path()) } else { binary().to_path_buf() };
+        // What /proc/PID/exe will say, whatever links lead there.
+        let executable = executable.canonicalize().expect("the executable is there");
 
         let mut words: Vec<OsString> =
             ["timeout", "--signal=KILL", GIVE_UP_SECONDS].map(OsString::from).into();
@@ -182,7 +179,11 @@ impl<'pod> Podinit<'pod> {
             command.env("PODINIT_TERMINATION_LOG", &path);
             path
         });
-        command.stdin(if matches!(self.input, Input::Null) { Stdio::null() } else { Stdio::piped() });
+        command.stdin(if matches!(self.input, Input::Null) {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
         let started = Instant::now();
         let mut child = command
             .stdout(Stdio::piped())
@@ -296,9 +297,9 @@ impl Running {
             stderr: self.stderr.join().expect("stderr was read"),
             started: self.started,
             ended,
-            termination: self.termination.map(|path| {
-                fs::read_to_string(path).expect("the termination log is readable")
-            }),
+            termination: self
+                .termination
+                .map(|path| fs::read_to_string(path).expect("the termination log is readable")),
             trace: self.trace.map(|path| Trace::load(&path)),
         }
     }

@@ -37,7 +37,9 @@ impl Trace {
     pub fn opens_for_writing(&self) -> Vec<&str> {
         let mut opens = self.opens();
         opens.retain(|line| {
-            ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", " creat("].iter().any(|word| line.contains(word))
+            ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", " creat("]
+                .iter()
+                .any(|word| line.contains(word))
         });
         opens
     }

@@ -78,7 +78,10 @@ fn a_repeatable_flag_takes_one_item_a_line_from_its_variable() {
     pod.set("net/ipv4/tcp_fin_timeout", "10");
     sysctl([])
         .inside(&pod)
-        .env("PODINIT_MIN", "net.core.somaxconn=1024\n-net.bogus.key=3\nnet.ipv4.tcp_fin_timeout=20")
+        .env(
+            "PODINIT_MIN",
+            "net.core.somaxconn=1024\n-net.bogus.key=3\nnet.ipv4.tcp_fin_timeout=20",
+        )
         .run()
         .succeeds()
         .prints(
@@ -167,7 +170,10 @@ fn case_43_a_later_bound_replaces_an_earlier_value() {
 fn bounds_add_up_to_the_strictest() {
     let pod = Pod::new();
     pod.set(S, "128");
-    within(&pod, ["net.core.somaxconn>=200", "net.core.somaxconn>=1024", "--min", "net.core.somaxconn=300"])
-        .succeeds()
-        .prints("net.core.somaxconn: 128 -> 1024 (this pod's network)\n");
+    within(
+        &pod,
+        ["net.core.somaxconn>=200", "net.core.somaxconn>=1024", "--min", "net.core.somaxconn=300"],
+    )
+    .succeeds()
+    .prints("net.core.somaxconn: 128 -> 1024 (this pod's network)\n");
 }

@@ -68,13 +68,7 @@ fn case_66_a_bad_line_is_named() {
     let settings = Settings::new();
     let file = settings.file("a.conf", "net.core.somaxconn=300\nthis is garbage\n");
     let place = format!("{}:2", text(&file));
-    sysctl(["--load", text(&file)])
-        .inside(&pod)
-        .traced()
-        .run()
-        .fails(64)
-        .says(&place)
-        .no_open();
+    sysctl(["--load", text(&file)]).inside(&pod).traced().run().fails(64).says(&place).no_open();
     assert_eq!(pod.read(S), "4096");
 
     for line in ["net.core.somaxconn = 300 # note", "net.core.somaxconn = 300\t; note"] {
@@ -189,7 +183,11 @@ fn case_69_standard_input() {
         .prints(&format!("kernel.hostname: {before} -> a=b (this pod's hostname)\n"));
     assert_eq!(pod.read("kernel/hostname"), "a=b");
     // There is one standard input.
-    sysctl(["--load", "-", "--load", "-"]).inside(&pod).stdin("net.core.somaxconn=7").run().fails(64);
+    sysctl(["--load", "-", "--load", "-"])
+        .inside(&pod)
+        .stdin("net.core.somaxconn=7")
+        .run()
+        .fails(64);
     assert_eq!(pod.read(S), "4096");
 }
 

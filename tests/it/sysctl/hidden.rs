@@ -9,8 +9,16 @@ const NEW: &str = "deadbeef-55556666-77778888-0badcafe";
 
 /// Every part of both keys that could not stand in an output by chance.
 const PARTS: &[&str] = &[
-    "0a1b2c3d", "11112222", "33334444", "5e6f7a8b", "deadbeef", "55556666", "77778888", "0badcafe",
-    "fade:cafe", "feed:beef",
+    "0a1b2c3d",
+    "11112222",
+    "33334444",
+    "5e6f7a8b",
+    "deadbeef",
+    "55556666",
+    "77778888",
+    "0badcafe",
+    "fade:cafe",
+    "feed:beef",
 ];
 
 /// Runs as told, and again in JSON, at every level, each time with a termination log.
@@ -26,10 +34,8 @@ fn in_every_format<'pod>(pod: &'pod Pod, run: impl Fn() -> Podinit<'pod>) -> Vec
         &["--output", "json"],
         &["--dry-run", "-vv"],
     ];
-    let outcomes: Vec<_> = extras
-        .iter()
-        .map(|extra| run().args(*extra).inside(pod).termination_log().run())
-        .collect();
+    let outcomes: Vec<_> =
+        extras.iter().map(|extra| run().args(*extra).inside(pod).termination_log().run()).collect();
     for outcome in &outcomes {
         assert_ne!(outcome.code, 70, "{outcome:?}");
         for part in PARTS {

@@ -41,7 +41,10 @@ fn the_document_of_a_change() {
     assert_eq!(found, json!({"changed": true, "settings": [somaxconn("= 7", "4096", "7", "set")]}));
     let (code, found) = document(&pod, &["net.core.somaxconn=7"]);
     assert_eq!(code, 0);
-    assert_eq!(found, json!({"changed": false, "settings": [somaxconn("= 7", "7", "7", "already")]}));
+    assert_eq!(
+        found,
+        json!({"changed": false, "settings": [somaxconn("= 7", "7", "7", "already")]})
+    );
     let (code, found) = document(&pod, &["net.core.somaxconn>=2", "net.core.somaxconn<=9"]);
     assert_eq!(code, 0);
     assert_eq!(

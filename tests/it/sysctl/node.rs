@@ -10,9 +10,7 @@ fn case_44_lowering_a_node_is_done_with_a_warning() {
     let key = NodeKey::borrow(PATH);
     key.set("1048576");
     let out = sysctl(["vm.max_map_count=262144"]).traced().run();
-    out.succeeds()
-        .prints("vm.max_map_count: 1048576 -> 262144 (node-wide)\n")
-        .one_write(PATH);
+    out.succeeds().prints("vm.max_map_count: 1048576 -> 262144 (node-wide)\n").one_write(PATH);
     let warning = out.logs_once("vm.max_map_count>=262144");
     for part in ["1048576", "262144", "--never-lower"] {
         assert!(warning.contains(part), "no {part:?} in {warning}");
@@ -109,9 +107,5 @@ fn an_unprivileged_twin_waits_for_the_one_that_raises() {
         .spawn();
     waiting.pid();
     sysctl(["vm.max_map_count>=262144"]).run().succeeds();
-    waiting
-        .finish()
-        .succeeds()
-        .prints("vm.max_map_count: already 262144 (node-wide)\n")
-        .no_write();
+    waiting.finish().succeeds().prints("vm.max_map_count: already 262144 (node-wide)\n").no_write();
 }

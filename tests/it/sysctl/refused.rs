@@ -1,8 +1,8 @@
 //! The causes of EACCES, EROFS and EPERM, told apart, each with its own mend.
 
 use super::{S, sysctl, traced, within};
-use crate::support::node::NodeKey;
 use crate::support::Pod;
+use crate::support::node::NodeKey;
 
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 
@@ -29,10 +29,7 @@ fn case_47_root_of_a_user_namespace() {
     let pod = Pod::of_nobody();
     let setting = one_more(&key);
     let out = sysctl([&*setting]).inside(&pod).reachable().run();
-    out.fails(77)
-        .says("user namespace")
-        .says(&format!("open {MAX_MAP_COUNT}"))
-        .hints("hostUsers");
+    out.fails(77).says("user namespace").says(&format!("open {MAX_MAP_COUNT}")).hints("hostUsers");
     assert!(out.stdout.starts_with("vm.max_map_count: failed (77): "), "{out:?}");
     assert_eq!(key.read(), before);
     // The pod's own keys are its root's all the same.

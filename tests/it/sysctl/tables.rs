@@ -1,6 +1,6 @@
 //! Keys that are not there: which code, and which way to the right one.
 
-use super::{within, S};
+use super::{S, within};
 use crate::support::Pod;
 
 #[test]
@@ -25,7 +25,8 @@ fn case_14_keys_of_the_node_and_of_modules() {
         .fails(66)
         .says("node's network namespace")
         .hints("hostNetwork: true");
-    for key in ["net.core.default_qdisc=fq", "net.ipv4.tcp_mem=1 2 3", "net.nf_conntrack_max=65536"] {
+    for key in ["net.core.default_qdisc=fq", "net.ipv4.tcp_mem=1 2 3", "net.nf_conntrack_max=65536"]
+    {
         within(&pod, [key]).fails(66).says("node's network namespace");
     }
     for (setting, group, module) in [
@@ -33,10 +34,7 @@ fn case_14_keys_of_the_node_and_of_modules() {
         ("net.mpls.platform_labels=1", "net/mpls", "mpls_router"),
     ] {
         pod.sh(&format!("test ! -e /proc/sys/{group}"));
-        within(&pod, [setting])
-            .fails(66)
-            .says("no such key")
-            .hints(&format!("modprobe {module}"));
+        within(&pod, [setting]).fails(66).says("no such key").hints(&format!("modprobe {module}"));
     }
 }
 

@@ -14,7 +14,10 @@ fn case_15_a_rejected_value_changes_nothing() {
         .does_not_say("more failed");
     let lines: Vec<_> = out.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{out:?}");
-    assert!(lines[0].starts_with("net.core.somaxconn: failed (74): set net.core.somaxconn"), "{out:?}");
+    assert!(
+        lines[0].starts_with("net.core.somaxconn: failed (74): set net.core.somaxconn"),
+        "{out:?}"
+    );
     assert_eq!(lines[1], "kernel.shm_rmid_forced: 0 -> 1 (this pod's IPC)");
     assert_eq!(pod.read(S), "4096");
     assert_eq!(pod.read("kernel/shm_rmid_forced"), "1");
@@ -100,10 +103,7 @@ fn case_24_a_value_that_another_key_forbids_for_now() {
     pod.set("net/ipv4/ip_local_port_range", "1024 65535");
     within(
         &pod,
-        [
-            "net.ipv4.ip_unprivileged_port_start=2000",
-            "net.ipv4.ip_local_port_range=10000 60000",
-        ],
+        ["net.ipv4.ip_unprivileged_port_start=2000", "net.ipv4.ip_local_port_range=10000 60000"],
     )
     .succeeds()
     .prints(

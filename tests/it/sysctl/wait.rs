@@ -141,3 +141,19 @@ fn a_missing_module_is_waited_for_until_the_deadline() {
         .no_sooner_than(Duration::from_secs(1))
         .within(Duration::from_secs(1) + LATE);
 }
+
+#[test]
+fn a_wait_logs_each_change_of_state_and_not_each_look() {
+    let pod = Pod::new();
+    let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).spawn();
+    waiting.line_with("4096");
+    // Several looks at the same state, then another one.
+    pod.sh("sleep 1");
+    pod.set(S, "5555");
+    waiting.line_with("5555");
+    pod.set(S, "7");
+    let out = waiting.finish();
+    out.succeeds();
+    out.logs_once("4096");
+    out.logs_once("5555");
+}

@@ -4,6 +4,7 @@ pub mod node;
 pub mod outcome;
 pub mod pod;
 pub mod podinit;
+pub mod running;
 pub mod trace;
 
 pub use outcome::Outcome;

@@ -4,30 +4,20 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tempfile::TempDir;
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
 
 use super::binary;
 use super::outcome::Outcome;
 use super::pod::{Pod, command};
-use super::trace::{CALLS, Trace};
+use super::running::Running;
+use super::trace::CALLS;
 
 /// Nothing under test takes this long; a run that does is killed, and its test fails on 137.
 const GIVE_UP_SECONDS: &str = "60";
-
-/// How long the harness waits for a sign of life before it calls the test failed.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The subcommands, one of which names itself in every failure.
-const COMMANDS: &[&str] = &["sysctl", "fetch-secret", "fetch-object", "wait-for", "migrate"];
 
 /// What the executable finds on its standard input.
 enum Input {
@@ -223,96 +213,9 @@ impl<'pod> Podinit<'pod> {
             trace: self.traced.then_some(trace),
             termination,
             executable,
-            _scratch: scratch,
+            scratch,
         }
     }
-}
-
-/// A run under way.
-pub struct Running {
-    what: String,
-    child: Child,
-    stdin: Option<ChildStdin>,
-    started: Instant,
-    lines: Receiver<String>,
-    stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
-    trace: Option<PathBuf>,
-    termination: Option<PathBuf>,
-    executable: PathBuf,
-    _scratch: TempDir,
-}
-
-impl Running {
-    /// Waits for a line on stderr that holds `part`, and returns it.
-    #[track_caller]
-    pub fn line_with(&self, part: &str) -> String {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            let left = give_up.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(part) => return line,
-                Ok(_) => {}
-                Err(error) => panic!("{}: no line with {part:?} on stderr: {error}", self.what),
-            }
-        }
-    }
-
-    /// The pid of the executable itself, as the node sees it; waits until it has been started.
-    #[track_caller]
-    pub fn pid(&self) -> Pid {
-        let give_up = Instant::now() + PATIENCE;
-        let wrapper = i32::try_from(self.child.id()).expect("a pid is an i32");
-        loop {
-            if let Some(pid) = descendant(wrapper, &self.executable) {
-                return Pid::from_raw(pid);
-            }
-            assert!(Instant::now() < give_up, "{}: the executable never started", self.what);
-            thread::yield_now();
-        }
-    }
-
-    /// Sends a signal to the executable and tells when.
-    #[track_caller]
-    pub fn signal(&self, signal: Signal) -> Instant {
-        let pid = self.pid();
-        let sent = Instant::now();
-        kill(pid, signal).expect("the executable is still there");
-        sent
-    }
-
-    /// Waits for the end and collects what is left to know.
-    pub fn finish(mut self) -> Outcome {
-        let status = self.child.wait().expect("the command line ends");
-        let ended = Instant::now();
-        drop(self.stdin.take());
-        let mut words = self.what.split(' ');
-        let command = words.find(|word| COMMANDS.contains(word)).unwrap_or_default().to_string();
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-        Outcome {
-            command,
-            what: self.what,
-            code: code.expect("an exit code or a signal"),
-            stdout: self.stdout.join().expect("stdout was read"),
-            stderr: self.stderr.join().expect("stderr was read"),
-            started: self.started,
-            ended,
-            termination: self
-                .termination
-                .map(|path| fs::read_to_string(path).expect("the termination log is readable")),
-            trace: self.trace.map(|path| Trace::load(&path)),
-        }
-    }
-}
-
-/// The process below `parent` that runs `executable`.
-fn descendant(parent: i32, executable: &Path) -> Option<i32> {
-    // A process may be gone by the time it is looked at.
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find_map(|pid| {
-        let image = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-        if image == executable { Some(pid) } else { descendant(pid, executable) }
-    })
 }
 
 /// A copy of the executable that every user can execute.

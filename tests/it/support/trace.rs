@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::pod::{Pod, command};
+
 /// The system calls worth seeing: everything that opens a file or writes into one.
 pub const CALLS: &str =
     "trace=open,openat,openat2,creat,write,writev,pwrite64,pwritev,pwritev2,sendfile,splice";
@@ -62,4 +64,26 @@ fn concerns_a_setting(line: &str) -> bool {
     ["\"/proc/sys", "</proc/sys", "\"/sys/", "\"/sys\"", "</sys/", "</sys>"]
         .iter()
         .any(|mark| line.contains(mark))
+}
+
+#[test]
+fn a_trace_sees_a_write_and_tells_it_from_a_read() {
+    const PATH: &str = "/proc/sys/net/core/somaxconn";
+    let pod = Pod::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let trace = |script: &str| {
+        let file = directory.path().join("trace");
+        let mut strace = command(["strace", "-f", "-y", "-e", CALLS, "-o"]);
+        strace.arg(&file).args(pod.entrance()).args(["sh", "-c", script]);
+        assert!(strace.status().expect("strace starts").success(), "{script}");
+        Trace::load(&file)
+    };
+    let written = trace("cd /proc/sys/net && echo 9 > core/somaxconn && echo 8 > core/somaxconn");
+    assert_eq!(written.writes_to(PATH).len(), 2);
+    // A relative path is one of a setting all the same, by its directory.
+    assert_eq!(written.opens_for_writing().len(), 2);
+    let read = trace("cat /proc/sys/net/core/somaxconn > /dev/null");
+    assert_eq!(read.writes_to(PATH).len(), 0);
+    assert_eq!(read.opens_for_writing().len(), 0);
+    assert_eq!(read.opens().len(), 1);
 }

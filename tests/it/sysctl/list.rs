@@ -119,6 +119,7 @@ fn what_is_write_only_or_hidden_is_not_in_the_text() {
     let pod = Pod::new();
     let out = within(&pod, ["--list"]);
     out.succeeds();
+    assert!(out.stdout.contains("\nnet.core.somaxconn = 4096\n"), "{out:?}");
     for absent in ["net.ipv4.route.flush", "tcp_fastopen_key", "stable_secret", "vm.stat_refresh"] {
         assert!(!out.stdout.contains(absent), "{absent} in the listing");
     }

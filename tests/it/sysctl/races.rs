@@ -96,16 +96,6 @@ fn case_82_killed_anywhere_and_run_again() {
     let pod = Pod::new();
     let podinit = binary().display();
     // `timeout` kills at a given moment and ends with 137 by its own signal when it did.
-    let script = |delay: f64| {
-        format!(
-            "echo 4096 > /proc/sys/{S}; \
-             code=0; timeout --signal=KILL {delay:.6} '{podinit}' sysctl net.core.somaxconn=7 \
-                 >/dev/null 2>&1 || code=$?; \
-             between=$(cat /proc/sys/{S}); \
-             again=0; '{podinit}' sysctl net.core.somaxconn=7 >/dev/null 2>&1 || again=$?; \
-             echo {delay:.6} $code $between $again $(cat /proc/sys/{S})\n"
-        )
-    };
     // The time a whole run takes here, so that the moments cover all of it and little more.
     let started = std::time::Instant::now();
     pod.sh(&format!(
@@ -114,9 +104,20 @@ fn case_82_killed_anywhere_and_run_again() {
     ));
     let whole = started.elapsed().as_secs_f64() / 10.0;
 
-    let script: String =
-        (0..KILLS).map(|_| script(0.0001 + fastrand::f64() * whole * 1.2)).collect();
-    let said = pod.sh(&script);
+    let delays: Vec<_> =
+        (0..KILLS).map(|_| format!("{:.6}", 0.0001 + fastrand::f64() * whole * 1.2)).collect();
+    // `timeout` kills at the given moment, and then ends by the same signal itself.
+    let said = pod.sh(&format!(
+        "for delay in {delays}; do \
+             echo 4096 > /proc/sys/{S}; \
+             code=0; timeout --signal=KILL $delay '{podinit}' sysctl net.core.somaxconn=7 \
+                 >/dev/null 2>&1 || code=$?; \
+             between=$(cat /proc/sys/{S}); \
+             again=0; '{podinit}' sysctl net.core.somaxconn=7 >/dev/null 2>&1 || again=$?; \
+             echo $delay $code $between $again $(cat /proc/sys/{S}); \
+         done",
+        delays = delays.join(" ")
+    ));
     assert_eq!(said.lines().count(), KILLS, "{said}");
     let mut killed = 0;
     for line in said.lines() {

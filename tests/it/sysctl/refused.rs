@@ -83,7 +83,9 @@ fn case_49_a_check_needs_no_privilege() {
 
 #[test]
 fn what_is_satisfied_needs_no_privilege() {
-    sysctl(["vm.max_map_count>=1"]).uid(65534).run().succeeds();
+    let out = sysctl(["vm.max_map_count>=1"]).uid(65534).traced().run();
+    out.succeeds().no_write();
+    assert!(out.stdout.starts_with("vm.max_map_count: kept "), "{out:?}");
 }
 
 #[test]

@@ -68,7 +68,12 @@ fn case_62_an_interface_that_comes_is_waited_for() {
     waiting.pid();
     pod.sh("sleep 1; ip link add t9 type bridge");
     let made = Instant::now();
-    waiting.finish().succeeds().within_of(NOTICED, made).no_write();
+    let out = waiting.finish();
+    out.succeeds().within_of(NOTICED, made).no_write();
+    let value = pod.read("net/ipv4/conf/t9/forwarding");
+    let state =
+        if value == "0" { "already 0".to_string() } else { format!("kept {value}, asked >= 0") };
+    out.prints(&format!("net.ipv4.conf.t9.forwarding: {state} (this pod's network)\n"));
 }
 
 #[test]

@@ -107,3 +107,62 @@ fn a_deadline_covers_the_settle() {
     within(&pod, ["net.core.somaxconn>=1024"]).succeeds();
     assert_eq!(pod.read(S), "1024");
 }
+
+#[test]
+fn nonsense_is_answered_and_opens_nothing_for_writing() {
+    const PIECES: &[&str] = &[
+        "net",
+        "core",
+        "somaxconn",
+        "vm",
+        "kernel",
+        "hostname",
+        "lo",
+        "conf",
+        ".",
+        ".",
+        "/",
+        "/",
+        "..",
+        "=",
+        ">=",
+        "<=",
+        ">",
+        "<",
+        "-",
+        "--",
+        "*",
+        "?",
+        "[",
+        "]",
+        "[a-z]",
+        "!",
+        " ",
+        "\t",
+        "\n",
+        "#",
+        "7",
+        "4096",
+        "18446744073709551616",
+        "\u{e9}",
+        "\u{202e}",
+        "\u{1b}[2J",
+        "%s",
+        "'",
+        "\"",
+        "\\",
+    ];
+    let pod = Pod::new();
+    for _ in 0..200 {
+        let count = fastrand::usize(1..9);
+        let nonsense: String =
+            (0..count).map(|_| PIECES[fastrand::usize(..PIECES.len())]).collect();
+        let out = sysctl(["--check", "--", &*nonsense]).inside(&pod).traced().run();
+        assert!([0, 1, 64, 66, 74, 77].contains(&out.code), "{nonsense:?}: {out:?}");
+        assert_eq!(out.code == 64, out.stdout.is_empty(), "{nonsense:?}: {out:?}");
+        for control in ['\u{1b}', '\t', '\u{202e}'] {
+            assert!(!out.stderr.contains(control), "{control:?} for {nonsense:?}: {out:?}");
+        }
+        out.no_write();
+    }
+}

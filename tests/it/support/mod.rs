@@ -6,10 +6,12 @@ pub mod pod;
 pub mod podinit;
 pub mod running;
 pub mod trace;
+pub mod turn;
 
 pub use outcome::Outcome;
 pub use pod::Pod;
 pub use podinit::Podinit;
+pub use turn::machine_to_itself;
 
 use std::path::Path;
 

@@ -5,13 +5,16 @@ use std::sync::Mutex;
 use std::thread;
 
 use super::S;
-use crate::support::{Pod, binary};
+use crate::support::{Pod, binary, machine_to_itself};
 
 /// Two raisers, started together.
 const RAISE_ROUNDS: usize = 300;
 
 /// Starts of raisers beside eight others.
 const STARTS: usize = 1000;
+
+/// Raisers at once: one and eight others.
+const BESIDE: usize = 9;
 
 /// Deaths at random moments.
 const KILLS: usize = 500;
@@ -60,6 +63,7 @@ fn in_several_pods(rounds: usize, round: impl Fn(&Pod) + Sync) {
 
 #[test]
 fn two_raisers_at_once_end_on_the_higher_value() {
+    let _turn = machine_to_itself();
     in_several_pods(RAISE_ROUNDS, |pod| {
         pod.set(S, "128");
         let values = [fastrand::u32(ASKED), fastrand::u32(ASKED)];
@@ -72,7 +76,7 @@ fn two_raisers_at_once_end_on_the_higher_value() {
 
 #[test]
 fn nine_raisers_at_once_never_lower() {
-    const BESIDE: usize = 9;
+    let _turn = machine_to_itself();
     in_several_pods(STARTS.div_ceil(BESIDE), |pod| {
         let from = fastrand::u32(ASKED);
         pod.set(S, &from.to_string());
@@ -93,6 +97,7 @@ fn nine_raisers_at_once_never_lower() {
 
 #[test]
 fn case_82_killed_anywhere_and_run_again() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let podinit = binary().display();
     // `timeout` kills at a given moment and ends with 137 by its own signal when it did.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{S, sysctl, traced, within};
-use crate::support::Pod;
+use crate::support::{Pod, machine_to_itself};
 
 /// A deadline may be missed by this much.
 const LATE: Duration = Duration::from_millis(250);
@@ -18,6 +18,7 @@ const NOTICED: Duration = Duration::from_secs(1);
 
 #[test]
 fn case_59_a_value_that_comes_is_noticed() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).traced().spawn();
     waiting.pid();
@@ -33,6 +34,7 @@ fn case_59_a_value_that_comes_is_noticed() {
 
 #[test]
 fn case_60_the_deadline_reports_the_last_state() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let out = within(&pod, ["--wait", "--timeout", "1s", "net.core.somaxconn=7"]);
     out.fails(69).says("4096").says("7");
@@ -42,6 +44,7 @@ fn case_60_the_deadline_reports_the_last_state() {
 
 #[test]
 fn a_wait_that_is_satisfied_does_not_wait() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     traced(&pod, ["--wait", "net.core.somaxconn>=1024"])
         .succeeds()
@@ -54,6 +57,7 @@ fn a_wait_that_is_satisfied_does_not_wait() {
 
 #[test]
 fn case_61_what_cannot_come_is_not_waited_for() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     for setting in ["net.core.somaxconn.x=1", "vm.nope=1"] {
         within(&pod, ["--wait", setting]).fails(66).within(STOPPED);
@@ -62,6 +66,7 @@ fn case_61_what_cannot_come_is_not_waited_for() {
 
 #[test]
 fn case_62_an_interface_that_comes_is_waited_for() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let waiting =
         sysctl(["--wait", "net.ipv4.conf.t9.forwarding>=0"]).inside(&pod).traced().spawn();
@@ -78,6 +83,7 @@ fn case_62_an_interface_that_comes_is_waited_for() {
 
 #[test]
 fn case_63_a_signal_ends_the_wait() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).spawn();
@@ -90,6 +96,7 @@ fn case_63_a_signal_ends_the_wait() {
 
 #[test]
 fn case_63_a_signal_ends_the_wait_of_pid_1() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).pid1().spawn();
@@ -102,6 +109,7 @@ fn case_63_a_signal_ends_the_wait_of_pid_1() {
 
 #[test]
 fn a_signal_ends_the_reading_of_a_silent_file() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let reading = sysctl(["--load", "-"]).inside(&pod).silent_stdin().spawn();
     reading.pid();
@@ -112,6 +120,7 @@ fn a_signal_ends_the_reading_of_a_silent_file() {
 
 #[test]
 fn case_71_a_silent_file_ends_at_the_deadline() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let out = sysctl(["--load", "-", "--timeout", "1s"]).inside(&pod).silent_stdin().run();
     out.fails(69).within(Duration::from_secs(1) + LATE);
@@ -119,6 +128,7 @@ fn case_71_a_silent_file_ends_at_the_deadline() {
 
 #[test]
 fn a_silent_fifo_ends_at_the_deadline() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let directory = tempfile::tempdir().expect("a directory");
     let fifo = directory.path().join("settings.conf");
@@ -130,6 +140,7 @@ fn a_silent_fifo_ends_at_the_deadline() {
 
 #[test]
 fn a_dry_wait_looks_once() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     let out = within(&pod, ["--wait", "--dry-run", "net.core.somaxconn=7"]);
     assert_ne!(out.code, 0, "{out:?}");
@@ -139,6 +150,7 @@ fn a_dry_wait_looks_once() {
 
 #[test]
 fn a_missing_module_is_waited_for_until_the_deadline() {
+    let _turn = machine_to_itself();
     let pod = Pod::new();
     pod.sh("test ! -e /proc/sys/net/sctp");
     within(&pod, ["--wait", "--timeout", "1s", "net.sctp.addip_enable>=0"])

@@ -1,7 +1,11 @@
 //! The one integration binary: the real executable against the real kernel and real servers.
 #![expect(
-    missing_docs,
-    reason = "test helpers are read beside their callers, not as an API"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a broken harness must stop its test at once and say why"
 )]
+#![expect(unreachable_pub, reason = "in one binary `pub` marks what other modules may use")]
 
 mod support;
+mod sysctl;

@@ -1,6 +1,17 @@
 //! What the tests share: the executable under test, its surroundings, real and scripted servers.
 
 pub mod node;
+pub mod outcome;
+pub mod pod;
+pub mod podinit;
+pub mod running;
+pub mod trace;
+pub mod turn;
+
+pub use outcome::Outcome;
+pub use pod::Pod;
+pub use podinit::Podinit;
+pub use turn::machine_to_itself;
 
 use std::path::Path;
 

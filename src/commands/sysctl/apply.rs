@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::merge::Wanted;
-use super::plan::{Decision, Rules, displayed};
+use super::plan::{Decision, Rules};
 use super::problem::Problem;
-use super::proc::{Cause, Facts, Kernel, Reading, Step, Trouble, put};
 use super::scope::Scope;
 use super::survey::{Item, Node, as_bound};
-use super::value::{Nature, in_force, normal};
+use super::write::write_once;
 use crate::base::deadline::{Deadline, Ended};
 use crate::base::failure::Kind;
 use crate::base::retry::pause;
-use crate::base::secret::Secret;
 
 /// After a bound was written, racing raisers get this long to write theirs.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -44,7 +41,7 @@ pub(super) async fn apply(
         announce(item);
         let is_written = write_item(node, item, rules, deadline).await;
         written += usize::from(is_written);
-        wrote_bound |= is_written && is_bound(item);
+        wrote_bound |= is_written && item.is_bound();
         if item
             .problem
             .as_ref()
@@ -60,7 +57,7 @@ pub(super) async fn apply(
             let item = &mut items[at];
             item.problem = None;
             node.examine(item, rules);
-            wrote_bound |= write_item(node, item, rules, deadline).await && is_bound(item);
+            wrote_bound |= write_item(node, item, rules, deadline).await && item.is_bound();
         }
     }
     verify(node, items, rules, deadline, wrote_bound).await
@@ -93,7 +90,7 @@ async fn verify(
             }
             check(deadline)?;
             debug!("{} is not as wanted, written again", item.entry.key);
-            wrote_bound |= write_item(node, item, rules, deadline).await && is_bound(item);
+            wrote_bound |= write_item(node, item, rules, deadline).await && item.is_bound();
         }
         let is_proven = items.iter().all(|item| {
             item.problem.is_some() || !matches!(item.decision, Some(Decision::Write { .. }))
@@ -125,10 +122,6 @@ fn has_work(item: &Item) -> bool {
         )
 }
 
-fn is_bound(item: &Item) -> bool {
-    matches!(item.entry.wanted, Wanted::Between { .. })
-}
-
 /// What an operator should know of a write that is about to happen.
 pub(super) fn announce(item: &Item) {
     let key = &item.entry.key;
@@ -155,118 +148,35 @@ pub(super) fn announce(item: &Item) {
 /// Writes one item on a thread of its own: the kernel may keep a write busy beyond the deadline. A
 /// signal waits for it, so that a value is never left half put back. Says whether it was written.
 async fn write_item(node: &Arc<Node>, item: &mut Item, rules: Rules, deadline: &Deadline) -> bool {
-    if is_bound(item) {
-        // Somebody may have raised it since; only the latest value tells what to write.
-        node.examine(item, rules);
-    }
-    let (
-        Some(Decision::Write { text, .. } | Decision::Send(text)),
-        Some(facts),
-        Some(before),
-        None,
-    ) = (&item.decision, item.facts, &item.now, &item.problem)
-    else {
+    if !has_work(item) {
         return false;
-    };
-    let job = Job {
-        node: Arc::clone(node),
-        item: item.clone(),
-        text: text.clone(),
-        facts,
-        before: before.clone(),
-    };
-    let work = tokio::task::spawn_blocking(move || job.run(rules));
-    item.problem = match deadline.in_time(work).await {
-        Ok(Ok(Ok(()))) => None,
-        Ok(Ok(Err(problem))) => Some(problem),
-        Ok(Err(panic)) => Some(Problem::new(Kind::Bug, panic.to_string())),
-        Err(_) => Some(
-            Problem::new(
-                Kind::Unavailable,
-                "still being written when the deadline came",
-            )
-            .during(&[&item.attempt(rules), &format!("write {}", item.path)])
-            .hint("the kernel works on it: give it more time with --timeout"),
-        ),
-    };
-    item.is_written |= item.problem.is_none();
-    item.problem.is_none()
-}
-
-/// One write, with what is needed to undo it.
-struct Job {
-    node: Arc<Node>,
-    item: Item,
-    text: Secret,
-    facts: Facts,
-    before: Reading,
-}
-
-impl Job {
-    fn run(self, rules: Rules) -> Result<(), Problem> {
-        let explain = |trouble| self.node.explain(&self.item, trouble, rules);
-        let key = &self.item.entry.key;
-        let kernel = &self.node.kernel;
-        let file = kernel.open_for_writing(key, self.facts).map_err(explain)?;
-        let is_list = Nature::of(key, "") == Nature::Ports;
-        put(&file, self.text.expose(), is_list).map_err(|cause| {
-            let trouble = Trouble {
-                step: Step::Write,
-                cause,
-                facts: Some(self.facts),
-            };
-            let problem = explain(trouble);
-            let aftermath = self.put_back(kernel, is_list);
-            Problem {
-                detail: format!("{}{aftermath}", problem.detail),
-                ..problem
-            }
-        })
     }
-
-    /// A refused value may have been stored in part: puts back what was there.
-    fn put_back(&self, kernel: &Kernel, is_list: bool) -> String {
-        let key = &self.item.entry.key;
-        let read = || match kernel.read(key, self.facts) {
-            Ok(Reading::Value(bytes)) => Some(normal(bytes.expose())),
-            Ok(Reading::WriteOnly | Reading::Unset) | Err(_) => None,
-        };
-        let Reading::Value(before) = &self.before else {
-            return String::new();
-        };
-        let old = normal(before.expose());
-        let shown = displayed(key, &self.before).unwrap_or_default();
-        if read().as_ref() == Some(&old) {
-            return format!(", {shown} is unchanged");
+    let (node, mut copy) = (Arc::clone(node), item.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let is_written = write_once(&node, &mut copy, rules);
+        (copy, is_written)
+    });
+    match deadline.in_time(work).await {
+        Ok(Ok((done, is_written))) => {
+            *item = done;
+            is_written
         }
-        let text = match Nature::of(key, &old) {
-            Nature::Choice => in_force(Nature::Choice, &old).as_bytes(),
-            Nature::Text | Nature::Ports | Nature::Words | Nature::Address | Nature::Plain => {
-                before
-                    .expose()
-                    .strip_suffix(b"\n")
-                    .unwrap_or(before.expose())
-            }
-        };
-        let restored = kernel
-            .open_for_writing(key, self.facts)
-            .map_err(|trouble| trouble.cause)
-            .and_then(|file| put(&file, text, is_list));
-        match (restored, read()) {
-            (Ok(()), Some(now)) if now == old => format!(", {shown} is restored"),
-            (
-                Ok(())
-                | Err(Cause::Errno(_) | Cause::Short { .. } | Cause::Group | Cause::NotKernel),
-                now,
-            ) => {
-                let now = now.map_or_else(
-                    || "unreadable".to_string(),
-                    |now| super::setting::shown(key, &now),
-                );
-                format!(", now {now}, could not be restored")
-            }
+        Ok(Err(panic)) => {
+            item.problem = Some(Problem::new(Kind::Bug, panic.to_string()));
+            false
+        }
+        Err(_) => {
+            item.problem = Some(still_busy(item, rules));
+            false
         }
     }
+}
+
+fn still_busy(item: &Item, rules: Rules) -> Problem {
+    let reason = "still being written when the deadline came";
+    Problem::new(Kind::Unavailable, reason)
+        .during(&[&item.attempt(rules), &format!("write {}", item.path)])
+        .hint("the kernel works on it: give it more time with --timeout")
 }
 
 fn stored_differently(item: &Item, rules: Rules) -> Problem {

@@ -17,6 +17,7 @@ mod setting;
 mod surroundings;
 mod survey;
 mod value;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -108,15 +108,15 @@ impl Kernel {
                 Mode::empty(),
             )
         };
-        let proc_sys = directory(Path::new(PROC_SYS)).map_err(|errno| {
-            Failure::caused_by(Kind::Local, errno)
-                .context(format!("open {PROC_SYS}"))
-                .hint("mount procfs at /proc")
-        })?;
         let sys = uses_sys.then(|| directory(sys_root)).transpose().map_err(|errno| {
             Failure::caused_by(Kind::Usage, errno)
                 .context(format!("open --sys-root {}", sys_root.display()))
                 .hint("name the directory at which sysfs is mounted, such as /host-sys for a hostPath")
+        })?;
+        let proc_sys = directory(Path::new(PROC_SYS)).map_err(|errno| {
+            Failure::caused_by(Kind::Local, errno)
+                .context(format!("open {PROC_SYS}"))
+                .hint("mount procfs at /proc")
         })?;
         Ok(Self {
             proc_sys,

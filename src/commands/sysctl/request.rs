@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 
 use super::key::{Subject, Tree};
 use super::load::{Loaded, load};
+use super::merge::merge;
 use super::setting::{Maximum, Minimum, Setting, Source, SysSetting};
 use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
@@ -183,6 +184,8 @@ pub(super) async fn task(args: Args, deadline: &Deadline) -> Result<Task, Failur
         never_lower,
         sys_root,
     };
+    // Bounds that contradict each other are known before the kernel is asked for anything.
+    merge(&request.settings, &request.exclusions, &[])?;
     let mode = match (check, wait) {
         (true, _) => Mode::Check,
         (false, true) => Mode::Wait,

@@ -48,6 +48,11 @@ impl Item {
         )
     }
 
+    /// Whether it asks for a bound, not for a value.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(self.entry.wanted, Wanted::Between { .. })
+    }
+
     /// The value read last, as it is shown.
     pub(super) fn present(&self) -> Option<String> {
         self.now

@@ -182,11 +182,10 @@ impl<'pod> Podinit<'pod> {
             .expect("the command line starts");
 
         let mut stdin = child.stdin.take();
-        if let (Input::Text(text), Some(mut pipe)) = (&self.input, stdin.take()) {
+        if let Input::Text(text) = &self.input {
+            let mut pipe = stdin.take().expect("stdin is piped when there is text for it");
             // A run that refuses its arguments leaves its input unread; that is no fault.
             drop(pipe.write_all(text.as_bytes()));
-        } else if matches!(self.input, Input::Text(_)) {
-            panic!("stdin is piped when there is text for it");
         }
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");

@@ -1,3 +1,75 @@
 //! podinit prepares the node and the shared volumes before a Pod's app starts.
 
-fn main() {}
+mod base;
+mod cli;
+mod commands;
+mod conclude;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+
+use base::deadline::Deadline;
+use base::failure::{Failure, Kind};
+use base::{log, signals};
+use cli::Cli;
+use commands::{Outcome, Run};
+use conclude::Ending;
+
+/// How long a step that must not be cut in half may hold up the exit after a signal.
+const GRACE: Duration = Duration::from_millis(150);
+
+fn main() -> ExitCode {
+    // First of all: PID 1 loses the signals that nobody has asked for.
+    let blocked = signals::block();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the whole of it, to refuse unknown names"
+    )]
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let cli = match cli::parse(std::env::args_os(), &environment) {
+        Ok(cli) => cli,
+        Err(refusal) => return conclude::refused(refusal),
+    };
+    log::start(cli.global.log_format, cli.global.threshold());
+    let (global, command) = (cli.global.clone(), cli.command.name());
+    conclude::report_panics(global.clone(), command);
+    let ending = blocked
+        .and_then(|blocked| supervise(blocked, cli))
+        .unwrap_or_else(|failure| Ending::Finished(Outcome::from(failure)));
+    conclude::conclude(&global, command, ending)
+}
+
+/// Runs the command until it ends or a signal asks it to.
+fn supervise(blocked: signals::Blocked, cli: Cli) -> Result<Ending, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused_by(Kind::Local, error).context("start the runtime"))?;
+    let ending = runtime.block_on(async {
+        let mut signals = blocked.listen()?;
+        let (stop, stopped) = watch::channel::<Option<Signal>>(None);
+        let limit = cli.global.timeout.unwrap_or(cli.command.default_limit());
+        let run = Run {
+            deadline: Deadline::new(limit, stopped),
+            dry_run: cli.global.dry_run,
+            output: cli.global.output,
+            grammar: <Cli as clap::CommandFactory>::command(),
+        };
+        let mut work = std::pin::pin!(cli.command.run(&run));
+        tokio::select! {
+            biased;
+            signal = signals.next() => {
+                stop.send_replace(Some(signal));
+                let outcome = tokio::time::timeout(GRACE, work).await.ok();
+                Ok(Ending::Stopped(signal, outcome))
+            }
+            outcome = &mut work => Ok(Ending::Finished(outcome)),
+        }
+    });
+    // A thread stuck in the kernel must not hold up the exit.
+    runtime.shutdown_background();
+    ending
+}

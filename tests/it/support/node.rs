@@ -25,12 +25,19 @@ impl NodeKey {
             (Some(open), Some(close)) if open < close => shown[open + 1..close].to_string(),
             _ => shown.trim_end().to_string(),
         };
-        Self { path, before, _turn: turn }
+        Self {
+            path,
+            before,
+            _turn: turn,
+        }
     }
 
     /// The key's value now, without the final newline.
     pub fn read(&self) -> String {
-        fs::read_to_string(&self.path).expect("the key is readable").trim_end().to_string()
+        fs::read_to_string(&self.path)
+            .expect("the key is readable")
+            .trim_end()
+            .to_string()
     }
 
     /// Sets the starting point of a test.
@@ -43,7 +50,11 @@ impl Drop for NodeKey {
     fn drop(&mut self) {
         // A panic here while another unwinds would abort the run and hide the first failure.
         if fs::write(&self.path, format!("{}\n", self.before)).is_err() {
-            eprintln!("could not restore {} to {}", self.path.display(), self.before);
+            eprintln!(
+                "could not restore {} to {}",
+                self.path.display(),
+                self.before
+            );
         }
     }
 }

@@ -1,0 +1,12 @@
+//! What every command shares. Nothing here knows a command.
+
+pub mod argument;
+pub mod deadline;
+pub mod failure;
+pub mod log;
+pub mod retry;
+pub mod secret;
+pub mod signals;
+pub mod termination;
+pub mod text;
+pub mod words;

@@ -1,0 +1,310 @@
+//! Writes what has to be written, puts back what went half wrong, and proves the result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::merge::Wanted;
+use super::plan::{Decision, Rules, displayed};
+use super::problem::Problem;
+use super::proc::{Cause, Facts, Kernel, Reading, Step, Trouble, put};
+use super::scope::Scope;
+use super::survey::{Item, Node, as_bound};
+use super::value::{Nature, in_force, normal};
+use crate::base::deadline::{Deadline, Ended};
+use crate::base::failure::Kind;
+use crate::base::retry::pause;
+use crate::base::secret::Secret;
+
+/// After a bound was written, racing raisers get this long to write theirs.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// How often a value that somebody else changes is written again.
+const ROUNDS: usize = 5;
+
+/// Brings every item to the wanted state, as far as the kernel lets it.
+///
+/// # Errors
+/// Says why the run had to end before it was proven; the items say how far it came.
+pub(super) async fn apply(
+    node: &Arc<Node>,
+    items: &mut [Item],
+    rules: Rules,
+    deadline: &Deadline,
+) -> Result<(), Ended> {
+    let mut written = 0;
+    let mut dependent = Vec::new();
+    let mut wrote_bound = false;
+    for (at, item) in items.iter_mut().enumerate() {
+        if !has_work(item) {
+            continue;
+        }
+        check(deadline)?;
+        announce(item);
+        let is_written = write_item(node, item, rules, deadline).await;
+        written += usize::from(is_written);
+        wrote_bound |= is_written && is_bound(item);
+        if item
+            .problem
+            .as_ref()
+            .is_some_and(|problem| problem.may_depend_on_others)
+        {
+            dependent.push((at, written));
+        }
+    }
+    // Keys can limit each other: with the others in place, the kernel may take what it refused.
+    for (at, written_then) in dependent {
+        if written > written_then {
+            check(deadline)?;
+            let item = &mut items[at];
+            item.problem = None;
+            node.examine(item, rules);
+            wrote_bound |= write_item(node, item, rules, deadline).await && is_bound(item);
+        }
+    }
+    verify(node, items, rules, deadline, wrote_bound).await
+}
+
+/// Reads everything again, also what needed no write: one key's write may change another.
+async fn verify(
+    node: &Arc<Node>,
+    items: &mut [Item],
+    rules: Rules,
+    deadline: &Deadline,
+    mut wrote_bound: bool,
+) -> Result<(), Ended> {
+    for round in 0..=ROUNDS {
+        if wrote_bound {
+            pause(deadline, SETTLE).await?;
+        }
+        wrote_bound = false;
+        for item in items.iter_mut().filter(|item| item.problem.is_none()) {
+            if matches!(item.decision, Some(Decision::Send(_))) {
+                continue;
+            }
+            node.examine(item, rules);
+            if !has_work(item) {
+                continue;
+            }
+            if round == ROUNDS {
+                item.problem = Some(stored_differently(item, rules));
+                continue;
+            }
+            check(deadline)?;
+            debug!("{} is not as wanted, written again", item.entry.key);
+            wrote_bound |= write_item(node, item, rules, deadline).await && is_bound(item);
+        }
+        let is_proven = items.iter().all(|item| {
+            item.problem.is_some() || !matches!(item.decision, Some(Decision::Write { .. }))
+        });
+        if is_proven && !wrote_bound {
+            break;
+        }
+    }
+    // What failed is shown with what is there now.
+    for item in items.iter_mut().filter(|item| item.problem.is_some()) {
+        if let (Some(facts), false) = (item.facts, item.entry.is_empty_glob)
+            && let Ok(reading) = node.kernel.read(&item.entry.key, facts)
+        {
+            item.now = Some(reading);
+        }
+    }
+    Ok(())
+}
+
+fn check(deadline: &Deadline) -> Result<(), Ended> {
+    deadline.ended().map_or(Ok(()), Err)
+}
+
+fn has_work(item: &Item) -> bool {
+    item.problem.is_none()
+        && matches!(
+            item.decision,
+            Some(Decision::Write { .. } | Decision::Send(_))
+        )
+}
+
+fn is_bound(item: &Item) -> bool {
+    matches!(item.entry.wanted, Wanted::Between { .. })
+}
+
+/// What an operator should know of a write that is about to happen.
+pub(super) fn announce(item: &Item) {
+    let key = &item.entry.key;
+    if let Some(Decision::Write { lowers: true, .. }) = item.decision {
+        let from = item.present().unwrap_or_default();
+        let bound = as_bound(key, &item.entry.wanted);
+        let to = bound.rsplit(">=").next().unwrap_or_default();
+        warn!(
+            "{key} goes down from {from} to {to}. hint: write {bound} to never lower it, or pass --never-lower"
+        );
+    }
+    if item.scope == Scope::Pid {
+        warn!(
+            "{key} ends with this container's pid namespace, unless the Pod has shareProcessNamespace: true"
+        );
+    }
+    if item.is_safe && item.scope != Scope::Node {
+        info!(
+            "{key} is a safe sysctl: the Pod's securityContext.sysctls can set it without an init container"
+        );
+    }
+}
+
+/// Writes one item on a thread of its own: the kernel may keep a write busy beyond the deadline. A
+/// signal waits for it, so that a value is never left half put back. Says whether it was written.
+async fn write_item(node: &Arc<Node>, item: &mut Item, rules: Rules, deadline: &Deadline) -> bool {
+    if is_bound(item) {
+        // Somebody may have raised it since; only the latest value tells what to write.
+        node.examine(item, rules);
+    }
+    let (
+        Some(Decision::Write { text, .. } | Decision::Send(text)),
+        Some(facts),
+        Some(before),
+        None,
+    ) = (&item.decision, item.facts, &item.now, &item.problem)
+    else {
+        return false;
+    };
+    let job = Job {
+        node: Arc::clone(node),
+        item: item.clone(),
+        text: text.clone(),
+        facts,
+        before: before.clone(),
+    };
+    let work = tokio::task::spawn_blocking(move || job.run(rules));
+    item.problem = match deadline.in_time(work).await {
+        Ok(Ok(Ok(()))) => None,
+        Ok(Ok(Err(problem))) => Some(problem),
+        Ok(Err(panic)) => Some(Problem::new(Kind::Bug, panic.to_string())),
+        Err(_) => Some(
+            Problem::new(
+                Kind::Unavailable,
+                "still being written when the deadline came",
+            )
+            .during(&[&item.attempt(rules), &format!("write {}", item.path)])
+            .hint("the kernel works on it: give it more time with --timeout"),
+        ),
+    };
+    item.is_written |= item.problem.is_none();
+    item.problem.is_none()
+}
+
+/// One write, with what is needed to undo it.
+struct Job {
+    node: Arc<Node>,
+    item: Item,
+    text: Secret,
+    facts: Facts,
+    before: Reading,
+}
+
+impl Job {
+    fn run(self, rules: Rules) -> Result<(), Problem> {
+        let explain = |trouble| self.node.explain(&self.item, trouble, rules);
+        let key = &self.item.entry.key;
+        let kernel = &self.node.kernel;
+        let file = kernel.open_for_writing(key, self.facts).map_err(explain)?;
+        let is_list = Nature::of(key, "") == Nature::Ports;
+        put(&file, self.text.expose(), is_list).map_err(|cause| {
+            let trouble = Trouble {
+                step: Step::Write,
+                cause,
+                facts: Some(self.facts),
+            };
+            let problem = explain(trouble);
+            let aftermath = self.put_back(kernel, is_list);
+            Problem {
+                detail: format!("{}{aftermath}", problem.detail),
+                ..problem
+            }
+        })
+    }
+
+    /// A refused value may have been stored in part: puts back what was there.
+    fn put_back(&self, kernel: &Kernel, is_list: bool) -> String {
+        let key = &self.item.entry.key;
+        let read = || match kernel.read(key, self.facts) {
+            Ok(Reading::Value(bytes)) => Some(normal(bytes.expose())),
+            Ok(Reading::WriteOnly | Reading::Unset) | Err(_) => None,
+        };
+        let Reading::Value(before) = &self.before else {
+            return String::new();
+        };
+        let old = normal(before.expose());
+        let shown = displayed(key, &self.before).unwrap_or_default();
+        if read().as_ref() == Some(&old) {
+            return format!(", {shown} is unchanged");
+        }
+        let text = match Nature::of(key, &old) {
+            Nature::Choice => in_force(Nature::Choice, &old).as_bytes(),
+            Nature::Text | Nature::Ports | Nature::Words | Nature::Address | Nature::Plain => {
+                before
+                    .expose()
+                    .strip_suffix(b"\n")
+                    .unwrap_or(before.expose())
+            }
+        };
+        let restored = kernel
+            .open_for_writing(key, self.facts)
+            .map_err(|trouble| trouble.cause)
+            .and_then(|file| put(&file, text, is_list));
+        match (restored, read()) {
+            (Ok(()), Some(now)) if now == old => format!(", {shown} is restored"),
+            (
+                Ok(())
+                | Err(Cause::Errno(_) | Cause::Short { .. } | Cause::Group | Cause::NotKernel),
+                now,
+            ) => {
+                let now = now.map_or_else(
+                    || "unreadable".to_string(),
+                    |now| super::setting::shown(key, &now),
+                );
+                format!(", now {now}, could not be restored")
+            }
+        }
+    }
+}
+
+fn stored_differently(item: &Item, rules: Rules) -> Problem {
+    let wanted = super::plan::asked(&item.entry.key, &item.entry.wanted);
+    let present = item.present().unwrap_or_else(|| "nothing".to_string());
+    Problem::new(
+        Kind::Local,
+        format!(
+            "wanted {}, the kernel has {present}",
+            wanted.trim_start_matches("= ")
+        ),
+    )
+    .during(&[&item.attempt(rules), &format!("write {}", item.path)])
+    .hint("the kernel stored it otherwise, or another program keeps putting it back")
+}
+
+/// Opens each target for writing and closes it: what `--dry-run` can know of a write.
+pub(super) fn rehearse(node: &Node, items: &mut [Item], rules: Rules) {
+    for item in items.iter_mut().filter(|item| has_work(item)) {
+        announce(item);
+        let Some(facts) = item.facts else { continue };
+        if let Err(trouble) = node.kernel.open_for_writing(&item.entry.key, facts) {
+            item.problem = Some(node.explain(item, trouble, rules));
+        }
+    }
+}
+
+/// Marks what the end of the run left undone.
+pub(super) fn mark_unreached(items: &mut [Item], ended: Ended, rules: Rules) {
+    let reason = match ended {
+        Ended::Late => "not reached before the deadline",
+        Ended::Stopped => "not reached before the signal",
+    };
+    for item in items
+        .iter_mut()
+        .filter(|item| has_work(item) && !item.is_written)
+    {
+        item.problem =
+            Some(Problem::new(Kind::Unavailable, reason).during(&[&item.attempt(rules)]));
+    }
+}

@@ -20,7 +20,10 @@ impl Trace {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<_> = text.lines().map(str::to_string).collect();
         // An empty trace would satisfy every assertion that something did not happen.
-        assert!(lines.iter().any(|line| line.contains("exited with")), "not a trace: {text}");
+        assert!(
+            lines.iter().any(|line| line.contains("exited with")),
+            "not a trace: {text}"
+        );
         Self { lines }
     }
 
@@ -51,7 +54,11 @@ impl Trace {
         self.lines
             .iter()
             .map(String::as_str)
-            .filter(|line| [" read(", " pread64(", " readv("].iter().any(|call| line.contains(call)))
+            .filter(|line| {
+                [" read(", " pread64(", " readv("]
+                    .iter()
+                    .any(|call| line.contains(call))
+            })
             .filter(|line| line.contains(&target))
             .collect()
     }
@@ -62,7 +69,18 @@ impl Trace {
         self.lines
             .iter()
             .map(String::as_str)
-            .filter(|line| ["write(", "write64(", "writev(", "writev2(", "sendfile(", "splice("].iter().any(|call| line.contains(call)))
+            .filter(|line| {
+                [
+                    "write(",
+                    "write64(",
+                    "writev(",
+                    "writev2(",
+                    "sendfile(",
+                    "splice(",
+                ]
+                .iter()
+                .any(|call| line.contains(call))
+            })
             // The entry of a call names the descriptor; a resumption of it does not.
             .filter(|line| line.contains(&target) && !line.contains(" open"))
             .collect()
@@ -71,9 +89,16 @@ impl Trace {
 
 /// Whether a line names something below `/proc/sys` or `/sys`, in a path or a descriptor.
 fn concerns_a_setting(line: &str) -> bool {
-    ["\"/proc/sys", "</proc/sys", "\"/sys/", "\"/sys\"", "</sys/", "</sys>"]
-        .iter()
-        .any(|mark| line.contains(mark))
+    [
+        "\"/proc/sys",
+        "</proc/sys",
+        "\"/sys/",
+        "\"/sys\"",
+        "</sys/",
+        "</sys>",
+    ]
+    .iter()
+    .any(|mark| line.contains(mark))
 }
 
 #[test]
@@ -84,8 +109,14 @@ fn a_trace_sees_a_write_and_tells_it_from_a_read() {
     let trace = |script: &str| {
         let file = directory.path().join("trace");
         let mut strace = command(["strace", "-f", "-y", "-e", CALLS, "-o"]);
-        strace.arg(&file).args(pod.entrance()).args(["sh", "-c", script]);
-        assert!(strace.status().expect("strace starts").success(), "{script}");
+        strace
+            .arg(&file)
+            .args(pod.entrance())
+            .args(["sh", "-c", script]);
+        assert!(
+            strace.status().expect("strace starts").success(),
+            "{script}"
+        );
         Trace::load(&file)
     };
     let written = trace("cd /proc/sys/net && echo 9 > core/somaxconn && echo 8 > core/somaxconn");

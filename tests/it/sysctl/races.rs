@@ -29,26 +29,33 @@ const ASKED: RangeInclusive<u32> = 129..=65535;
 #[track_caller]
 fn raise_at_once(pod: &Pod, values: &[u32]) -> Vec<u32> {
     let podinit = binary().display();
-    let start = |value: &u32| {
-        format!("'{podinit}' sysctl -q --output json 'net.core.somaxconn>={value}' > $out/{value} &")
+    let start = |(number, value): (usize, &u32)| {
+        format!(
+            "'{podinit}' sysctl -q --output json 'net.core.somaxconn>={value}' > $out/{number} &"
+        )
     };
-    let starts: String = values.iter().map(start).collect();
+    let starts: String = values.iter().enumerate().map(start).collect();
     let said = pod.sh(&format!(
-        "out=$(mktemp -d); {starts} wait; for value in {}; do cat $out/$value; echo; done; rm -r $out",
-        values.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+        "out=$(mktemp -d); {starts} wait; for n in $(seq 0 {}); do cat $out/$n; done; rm -r $out",
+        values.len() - 1
     ));
     let documents = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
     let left: Vec<u32> = documents
         .map(|document| {
             let document = document.expect("a document from each raiser");
-            let after = document["settings"][0]["after"].as_str().expect("a value after");
+            let after = document["settings"][0]["after"]
+                .as_str()
+                .expect("a value after");
             assert!(document["settings"][0].get("error").is_none(), "{document}");
             after.parse().expect("a number")
         })
         .collect();
     assert_eq!(left.len(), values.len(), "one document a raiser: {said}");
     for (asked, left) in values.iter().zip(&left) {
-        assert!(left >= asked, "asked for {asked} beside {values:?} and was content with {left}");
+        assert!(
+            left >= asked,
+            "asked for {asked} beside {values:?} and was content with {left}"
+        );
     }
     left
 }
@@ -81,7 +88,11 @@ fn round(pod: &Pod, from: u32, values: &[u32]) {
     pod.set(S, &from.to_string());
     let left = raise_at_once(pod, values);
     let highest = values.iter().chain([&from]).max().expect("a value");
-    assert_eq!(pod.read(S), highest.to_string(), "from {from}, asked {values:?}, left {left:?}");
+    assert_eq!(
+        pod.read(S),
+        highest.to_string(),
+        "from {from}, asked {values:?}, left {left:?}"
+    );
 }
 
 #[test]
@@ -116,8 +127,9 @@ fn case_82_killed_anywhere_and_run_again() {
     ));
     let whole = started.elapsed().as_secs_f64() / 10.0;
 
-    let delays: Vec<_> =
-        (0..KILLS).map(|_| format!("{:.6}", 0.0001 + fastrand::f64() * whole * 1.2)).collect();
+    let delays: Vec<_> = (0..KILLS)
+        .map(|_| format!("{:.6}", 0.0001 + fastrand::f64() * whole * 1.2))
+        .collect();
     // `timeout` kills at the given moment, and then ends by the same signal itself.
     let said = pod.sh(&format!(
         "for delay in {delays}; do \
@@ -134,7 +146,9 @@ fn case_82_killed_anywhere_and_run_again() {
     let mut killed = 0;
     for line in said.lines() {
         let words: Vec<_> = line.split(' ').collect();
-        let [_, code, between, again, after] = words[..] else { panic!("five words: {line}") };
+        let [_, code, between, again, after] = words[..] else {
+            panic!("five words: {line}")
+        };
         assert!(["0", "137"].contains(&code), "{line}");
         assert!(["4096", "7"].contains(&between), "torn: {line}");
         assert!(code == "137" || between == "7", "said to be done: {line}");
@@ -142,5 +156,8 @@ fn case_82_killed_anywhere_and_run_again() {
         killed += usize::from(code == "137");
     }
     // Most of the moments must have been within the run, or nothing was tested.
-    assert!((KILLS / 4..KILLS).contains(&killed), "{killed} of {KILLS} were killed");
+    assert!(
+        (KILLS / 4..KILLS).contains(&killed),
+        "{killed} of {KILLS} were killed"
+    );
 }

@@ -64,34 +64,14 @@ fn the_document_of_a_check_and_of_a_dry_run() {
     let pod = Pod::new();
     let (code, found) = document(&pod, &["--check", "net.core.somaxconn>=5000"]);
     assert_eq!(code, 1);
-    let mut wanted = somaxconn(">= 5000", "4096", "4096", "unmet");
-    assert_eq!(found["changed"], json!(false));
-    assert_eq!(
-        found["settings"].as_array().map(Vec::len),
-        Some(1),
-        "{found}"
-    );
-    // Whether an unmet setting carries an error as well is left open.
-    let mut entry = found["settings"][0].clone();
-    let entry = entry.as_object_mut().expect("an object");
-    if let Some(error) = entry.remove("error") {
-        assert_eq!(error["code"], json!(1), "{error}");
-    }
-    // Nothing was changed: the value after is the value before, or is left out as unknown.
-    let wanted = wanted.as_object_mut().expect("an object");
-    if entry["after"].is_null() {
-        wanted.insert("after".to_string(), Value::Null);
-    }
-    assert_eq!(entry, wanted);
+    // Nothing was changed, so the value after is the value before.
+    let unmet = somaxconn(">= 5000", "4096", "4096", "unmet");
+    assert_eq!(found, json!({"changed": false, "settings": [unmet]}));
 
     let (code, found) = document(&pod, &["--dry-run", "net.core.somaxconn=7"]);
     assert_eq!(code, 0);
-    assert_eq!(found["changed"], json!(false));
-    let after = found["settings"][0]["after"].clone();
-    assert!(after.is_null() || after == "4096", "{found}");
-    let mut wanted = somaxconn("= 7", "4096", "4096", "would-set");
-    wanted["after"] = after;
-    assert_eq!(found["settings"], json!([wanted]));
+    let would = somaxconn("= 7", "4096", "4096", "would-set");
+    assert_eq!(found, json!({"changed": false, "settings": [would]}));
     assert_eq!(pod.read(S), "4096");
 }
 

@@ -119,3 +119,22 @@ fn an_unprivileged_twin_waits_for_the_one_that_raises() {
         .prints("vm.max_map_count: already 262144 (node-wide)\n")
         .no_write();
 }
+
+#[test]
+fn never_lower_looks_at_each_field() {
+    let key = NodeKey::borrow("/proc/sys/kernel/printk");
+    key.set("4 4 1 7");
+    assert_eq!(
+        key.read().split_whitespace().collect::<Vec<_>>(),
+        ["4", "4", "1", "7"]
+    );
+    sysctl(["--never-lower", "kernel.printk=3 5 1 6"])
+        .run()
+        .succeeds()
+        .prints("kernel.printk: 4 4 1 7 -> 4 5 1 7 (node-wide)\n");
+    // Without it the lowering is done, and warned of once.
+    let out = sysctl(["kernel.printk=3 5 1 7"]).run();
+    out.succeeds()
+        .prints("kernel.printk: 4 5 1 7 -> 3 5 1 7 (node-wide)\n");
+    out.logs_once("--never-lower");
+}

@@ -206,3 +206,29 @@ fn a_wait_logs_each_change_of_state_and_not_each_look() {
     out.logs_once("4096");
     out.logs_once("5555");
 }
+
+#[test]
+fn a_signal_ends_the_settle() {
+    let _turn = machine_to_itself();
+    let pod = Pod::new();
+    // Told at moments before, in and after the write, all within the settle: stopped or done, in time, and never anything else.
+    for delay in ["0.001", "0.005", "0.01", "0.02", "0.03", "0.05"] {
+        pod.set(S, "128");
+        let raising = sysctl(["net.core.somaxconn>=1024"]).inside(&pod).spawn();
+        raising.pid();
+        pod.sh(&format!("sleep {delay}"));
+        let sent = raising.signal(Signal::SIGTERM);
+        let out = raising.finish();
+        assert!([0, 143].contains(&out.code), "after {delay} s: {out:?}");
+        out.within_of(STOPPED, sent);
+        let value = pod.read(S);
+        assert!(
+            ["128", "1024"].contains(&&*value),
+            "{value} after {delay} s"
+        );
+        assert!(
+            out.code == 143 || value == "1024",
+            "{value} after {delay} s: {out:?}"
+        );
+    }
+}

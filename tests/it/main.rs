@@ -5,7 +5,14 @@
     clippy::print_stderr,
     reason = "a broken harness must stop its test at once and say why"
 )]
-#![expect(unreachable_pub, reason = "in one binary `pub` marks what other modules may use")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the doors are the executable's; its tests prepare and inspect the world around it"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "in one binary `pub` marks what other modules may use"
+)]
 
 mod support;
 mod sysctl;

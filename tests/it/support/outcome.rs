@@ -55,7 +55,10 @@ impl Outcome {
     pub fn fails(&self, code: i32) -> &Self {
         self.ends_with(code);
         let mark = prefix(&self.command, code);
-        assert!(self.last_line().contains(&mark), "no {mark:?} in the last line of {self:?}");
+        assert!(
+            self.last_line().contains(&mark),
+            "no {mark:?} in the last line of {self:?}"
+        );
         if code == 64 {
             self.prints("");
         }
@@ -72,35 +75,51 @@ impl Outcome {
     /// Somewhere in the failure's message.
     #[track_caller]
     pub fn says(&self, part: &str) -> &Self {
-        assert!(self.message().contains(part), "no {part:?} in the message of {self:?}");
+        assert!(
+            self.message().contains(part),
+            "no {part:?} in the message of {self:?}"
+        );
         self
     }
 
     /// Nowhere in the failure's message.
     #[track_caller]
     pub fn does_not_say(&self, part: &str) -> &Self {
-        assert!(!self.message().contains(part), "{part:?} in the message of {self:?}");
+        assert!(
+            !self.message().contains(part),
+            "{part:?} in the message of {self:?}"
+        );
         self
     }
 
     /// Somewhere in the failure's hint.
     #[track_caller]
     pub fn hints(&self, part: &str) -> &Self {
-        assert!(self.hint().contains(part), "no {part:?} in the hint of {self:?}");
+        assert!(
+            self.hint().contains(part),
+            "no {part:?} in the hint of {self:?}"
+        );
         self
     }
 
     /// Nowhere in the failure's hint.
     #[track_caller]
     pub fn does_not_hint(&self, part: &str) -> &Self {
-        assert!(!self.hint().contains(part), "{part:?} in the hint of {self:?}");
+        assert!(
+            !self.hint().contains(part),
+            "{part:?} in the hint of {self:?}"
+        );
         self
     }
 
     /// In exactly one line of stderr, which is returned.
     #[track_caller]
     pub fn logs_once(&self, part: &str) -> &str {
-        let lines: Vec<_> = self.stderr.lines().filter(|line| line.contains(part)).collect();
+        let lines: Vec<_> = self
+            .stderr
+            .lines()
+            .filter(|line| line.contains(part))
+            .collect();
         assert_eq!(lines.len(), 1, "lines with {part:?} in {self:?}");
         lines[0]
     }
@@ -108,7 +127,10 @@ impl Outcome {
     /// Nowhere on stderr.
     #[track_caller]
     pub fn does_not_log(&self, part: &str) -> &Self {
-        assert!(!self.stderr.contains(part), "{part:?} on stderr of {self:?}");
+        assert!(
+            !self.stderr.contains(part),
+            "{part:?} on stderr of {self:?}"
+        );
         self
     }
 
@@ -116,9 +138,11 @@ impl Outcome {
     #[track_caller]
     pub fn never_shows(&self, secret: &str) -> &Self {
         let termination = self.termination.as_deref().unwrap_or_default();
-        for (place, text) in
-            [("stdout", &*self.stdout), ("stderr", &*self.stderr), ("termination log", termination)]
-        {
+        for (place, text) in [
+            ("stdout", &*self.stdout),
+            ("stderr", &*self.stderr),
+            ("termination log", termination),
+        ] {
             assert!(!text.contains(secret), "{secret:?} on {place} of {self:?}");
         }
         self
@@ -128,7 +152,10 @@ impl Outcome {
     #[track_caller]
     pub fn within(&self, limit: Duration) -> &Self {
         let took = self.ended - self.started;
-        assert!(took <= limit, "took {took:?}, more than {limit:?}: {self:?}");
+        assert!(
+            took <= limit,
+            "took {took:?}, more than {limit:?}: {self:?}"
+        );
         self
     }
 
@@ -136,16 +163,25 @@ impl Outcome {
     #[track_caller]
     pub fn no_sooner_than(&self, limit: Duration) -> &Self {
         let took = self.ended - self.started;
-        assert!(took >= limit, "took {took:?}, less than {limit:?}: {self:?}");
+        assert!(
+            took >= limit,
+            "took {took:?}, less than {limit:?}: {self:?}"
+        );
         self
     }
 
     /// Ended within this time of an event.
     #[track_caller]
     pub fn within_of(&self, limit: Duration, event: Instant) -> &Self {
-        assert!(self.ended >= event, "ended before what it should have waited for: {self:?}");
+        assert!(
+            self.ended >= event,
+            "ended before what it should have waited for: {self:?}"
+        );
         let late = self.ended - event;
-        assert!(late <= limit, "ended {late:?} after it, more than {limit:?}: {self:?}");
+        assert!(
+            late <= limit,
+            "ended {late:?} after it, more than {limit:?}: {self:?}"
+        );
         self
     }
 
@@ -195,7 +231,9 @@ impl Outcome {
     /// What the termination log holds.
     #[track_caller]
     pub fn termination(&self) -> &str {
-        self.termination.as_deref().expect("the run was given a termination log")
+        self.termination
+            .as_deref()
+            .expect("the run was given a termination log")
     }
 
     /// The failure's message: what stands between its code and its hint.
@@ -203,9 +241,12 @@ impl Outcome {
     pub fn message(&self) -> &str {
         let line = self.last_line();
         let mark = prefix(&self.command, self.code);
-        let start = line.find(&mark).unwrap_or_else(|| panic!("no {mark:?} in {self:?}"));
+        let start = line
+            .find(&mark)
+            .unwrap_or_else(|| panic!("no {mark:?} in {self:?}"));
         let rest = &line[start + mark.len()..];
-        rest.split_once(" hint: ").map_or(rest, |(message, _)| message)
+        rest.split_once(" hint: ")
+            .map_or(rest, |(message, _)| message)
     }
 
     /// The failure's hint.
@@ -218,7 +259,10 @@ impl Outcome {
     /// The last line on stderr, where a failure stands.
     #[track_caller]
     pub fn last_line(&self) -> &str {
-        self.stderr.lines().last().unwrap_or_else(|| panic!("nothing on stderr of {self:?}"))
+        self.stderr
+            .lines()
+            .last()
+            .unwrap_or_else(|| panic!("nothing on stderr of {self:?}"))
     }
 
     #[track_caller]

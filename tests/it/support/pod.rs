@@ -11,7 +11,14 @@ use std::process::{Child, Command, Stdio};
 const HOLD: &str = "read -r pid rest < /proc/self/stat; echo $pid; read -r _";
 
 /// Runs what follows as the user that owns nothing on the node.
-const AS_NOBODY: &[&str] = &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+const AS_NOBODY: &[&str] = &[
+    "setpriv",
+    "--reuid",
+    "65534",
+    "--regid",
+    "65534",
+    "--clear-groups",
+];
 
 /// Namespaces of their own, kept until dropped.
 pub struct Pod {
@@ -61,7 +68,10 @@ impl Pod {
     }
 
     fn hold(outer: &'static [&'static str], flags: &'static [&'static str], prepare: &str) -> Self {
-        let words = outer.iter().chain(&["unshare", "-f", "--kill-child"]).chain(flags);
+        let words = outer
+            .iter()
+            .chain(&["unshare", "-f", "--kill-child"])
+            .chain(flags);
         let mut holder = command(words)
             .args(["sh", "-c", &format!("{prepare}{HOLD}")])
             .stdin(Stdio::piped())
@@ -72,8 +82,16 @@ impl Pod {
         BufReader::new(holder.stdout.take().expect("stdout is piped"))
             .read_line(&mut target)
             .expect("the holder speaks");
-        assert!(!target.is_empty(), "the namespaces could not be made: unshare {flags:?}");
-        Self { holder, target: target.trim().to_string(), outer, flags }
+        assert!(
+            !target.is_empty(),
+            "the namespaces could not be made: unshare {flags:?}"
+        );
+        Self {
+            holder,
+            target: target.trim().to_string(),
+            outer,
+            flags,
+        }
     }
 
     /// The words that put a command into this pod, to be written before it.

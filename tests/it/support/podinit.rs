@@ -63,7 +63,8 @@ impl<'pod> Podinit<'pod> {
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
         self
     }
 
@@ -95,7 +96,15 @@ impl<'pod> Podinit<'pod> {
     pub fn uid(mut self, uid: u32) -> Self {
         let uid = uid.to_string();
         self.wrapper.extend(
-            ["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups"].map(str::to_string),
+            [
+                "setpriv",
+                "--reuid",
+                &uid,
+                "--regid",
+                &uid,
+                "--clear-groups",
+            ]
+            .map(str::to_string),
         );
         self.reachable()
     }
@@ -117,7 +126,8 @@ impl<'pod> Podinit<'pod> {
 
     /// Runs as PID 1 of a pid namespace of its own, as a container's first process does.
     pub fn pid1(mut self) -> Self {
-        self.wrapper.extend(["unshare", "-f", "-p", "--kill-child"].map(str::to_string));
+        self.wrapper
+            .extend(["unshare", "-f", "-p", "--kill-child"].map(str::to_string));
         self
     }
 
@@ -142,13 +152,17 @@ impl<'pod> Podinit<'pod> {
     pub fn spawn(self) -> Running {
         let scratch = tempfile::tempdir().expect("a temporary directory");
         fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("chmod");
-        let executable =
-            if self.foreign { reachable_copy(scratch.path()) } else { binary().to_path_buf() };
+        let executable = if self.foreign {
+            reachable_copy(scratch.path())
+        } else {
+            binary().to_path_buf()
+        };
         // What /proc/PID/exe will say, whatever links lead there.
         let executable = executable.canonicalize().expect("the executable is there");
 
-        let mut words: Vec<OsString> =
-            ["timeout", "--signal=KILL", GIVE_UP_SECONDS].map(OsString::from).into();
+        let mut words: Vec<OsString> = ["timeout", "--signal=KILL", GIVE_UP_SECONDS]
+            .map(OsString::from)
+            .into();
         let trace = scratch.path().join("trace");
         if self.traced {
             words.extend(["strace", "-f", "-y", "-s", "64", "-e", CALLS, "-o"].map(OsString::from));
@@ -182,11 +196,12 @@ impl<'pod> Podinit<'pod> {
             .expect("the command line starts");
 
         let mut stdin = child.stdin.take();
-        if let (Input::Text(text), Some(mut pipe)) = (&self.input, stdin.take()) {
+        if let Input::Text(text) = &self.input {
+            let mut pipe = stdin
+                .take()
+                .expect("stdin is piped when there is text for it");
             // A run that refuses its arguments leaves its input unread; that is no fault.
             drop(pipe.write_all(text.as_bytes()));
-        } else if matches!(self.input, Input::Text(_)) {
-            panic!("stdin is piped when there is text for it");
         }
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -233,5 +248,8 @@ fn text_of(mut pipe: impl Read) -> String {
 }
 
 fn words_of(args: &[OsString]) -> String {
-    args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    args.iter()
+        .map(|arg| arg.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

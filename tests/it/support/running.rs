@@ -19,7 +19,13 @@ use super::trace::Trace;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The subcommands, one of which names itself in every failure.
-const COMMANDS: &[&str] = &["sysctl", "fetch-secret", "fetch-object", "wait-for", "migrate"];
+const COMMANDS: &[&str] = &[
+    "sysctl",
+    "fetch-secret",
+    "fetch-object",
+    "wait-for",
+    "migrate",
+];
 
 /// A run under way.
 pub struct Running {
@@ -81,8 +87,13 @@ impl Running {
         let ended = Instant::now();
         drop(self.stdin.take());
         let mut words = self.what.split(' ');
-        let command = words.find(|word| COMMANDS.contains(word)).unwrap_or_default().to_string();
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        let command = words
+            .find(|word| COMMANDS.contains(word))
+            .unwrap_or_default()
+            .to_string();
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
         let outcome = Outcome {
             command,
             what: self.what,
@@ -96,7 +107,9 @@ impl Running {
                 .map(|path| fs::read_to_string(path).expect("the termination log is readable")),
             trace: self.trace.map(|path| Trace::load(&path)),
         };
-        self.scratch.close().expect("what the run left behind is removed");
+        self.scratch
+            .close()
+            .expect("what the run left behind is removed");
         outcome
     }
 }
@@ -105,14 +118,22 @@ impl Running {
 fn descendant(parent: i32, executable: &Path) -> Option<i32> {
     // A process may be gone by the time it is looked at.
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find_map(|pid| {
-        let image = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-        if image == executable { Some(pid) } else { descendant(pid, executable) }
-    })
+    children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .find_map(|pid| {
+            let image = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+            if image == executable {
+                Some(pid)
+            } else {
+                descendant(pid, executable)
+            }
+        })
 }
 
 /// Whether a process has ended and only waits to be asked for its exit code.
 fn is_over(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    stat.rsplit_once(") ")
+        .is_none_or(|(_, state)| state.starts_with('Z'))
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use super::pod::{Pod, command};
 
-/// The system calls worth seeing: everything that opens a file or writes into one.
-pub const CALLS: &str =
-    "trace=open,openat,openat2,creat,write,writev,pwrite64,pwritev,pwritev2,sendfile,splice";
+/// The system calls worth seeing: everything that opens, reads or writes a file.
+pub const CALLS: &str = "trace=open,openat,openat2,creat,read,pread64,readv,write,writev,pwrite64,pwritev,pwritev2,sendfile,splice";
 
 /// The lines of one trace, descriptors annotated with their paths (`strace -f -y`).
 pub struct Trace {
@@ -21,7 +20,10 @@ impl Trace {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<_> = text.lines().map(str::to_string).collect();
         // An empty trace would satisfy every assertion that something did not happen.
-        assert!(lines.iter().any(|line| line.contains("exited with")), "not a trace: {text}");
+        assert!(
+            lines.iter().any(|line| line.contains("exited with")),
+            "not a trace: {text}"
+        );
         Self { lines }
     }
 
@@ -46,13 +48,39 @@ impl Trace {
         opens
     }
 
+    /// Reads of the setting at `path`.
+    pub fn reads_of(&self, path: &str) -> Vec<&str> {
+        let target = format!("<{path}>");
+        self.lines
+            .iter()
+            .map(String::as_str)
+            .filter(|line| {
+                [" read(", " pread64(", " readv("]
+                    .iter()
+                    .any(|call| line.contains(call))
+            })
+            .filter(|line| line.contains(&target))
+            .collect()
+    }
+
     /// Writes into the setting at `path`, each with its bytes as `strace` prints them.
     pub fn writes_to(&self, path: &str) -> Vec<&str> {
         let target = format!("<{path}>");
         self.lines
             .iter()
             .map(String::as_str)
-            .filter(|line| ["write", "sendfile", "splice"].iter().any(|call| line.contains(call)))
+            .filter(|line| {
+                [
+                    "write(",
+                    "write64(",
+                    "writev(",
+                    "writev2(",
+                    "sendfile(",
+                    "splice(",
+                ]
+                .iter()
+                .any(|call| line.contains(call))
+            })
             // The entry of a call names the descriptor; a resumption of it does not.
             .filter(|line| line.contains(&target) && !line.contains(" open"))
             .collect()
@@ -61,9 +89,16 @@ impl Trace {
 
 /// Whether a line names something below `/proc/sys` or `/sys`, in a path or a descriptor.
 fn concerns_a_setting(line: &str) -> bool {
-    ["\"/proc/sys", "</proc/sys", "\"/sys/", "\"/sys\"", "</sys/", "</sys>"]
-        .iter()
-        .any(|mark| line.contains(mark))
+    [
+        "\"/proc/sys",
+        "</proc/sys",
+        "\"/sys/",
+        "\"/sys\"",
+        "</sys/",
+        "</sys>",
+    ]
+    .iter()
+    .any(|mark| line.contains(mark))
 }
 
 #[test]
@@ -74,8 +109,14 @@ fn a_trace_sees_a_write_and_tells_it_from_a_read() {
     let trace = |script: &str| {
         let file = directory.path().join("trace");
         let mut strace = command(["strace", "-f", "-y", "-e", CALLS, "-o"]);
-        strace.arg(&file).args(pod.entrance()).args(["sh", "-c", script]);
-        assert!(strace.status().expect("strace starts").success(), "{script}");
+        strace
+            .arg(&file)
+            .args(pod.entrance())
+            .args(["sh", "-c", script]);
+        assert!(
+            strace.status().expect("strace starts").success(),
+            "{script}"
+        );
         Trace::load(&file)
     };
     let written = trace("cd /proc/sys/net && echo 9 > core/somaxconn && echo 8 > core/somaxconn");
@@ -86,4 +127,6 @@ fn a_trace_sees_a_write_and_tells_it_from_a_read() {
     assert_eq!(read.writes_to(PATH).len(), 0);
     assert_eq!(read.opens_for_writing().len(), 0);
     assert_eq!(read.opens().len(), 1);
+    assert!(!read.reads_of(PATH).is_empty());
+    assert!(written.reads_of(PATH).is_empty());
 }

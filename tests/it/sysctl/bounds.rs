@@ -18,7 +18,9 @@ fn case_32_a_lower_bound_raises_and_settles() {
         .no_sooner_than(SETTLE);
     assert_eq!(pod.read(S), "1024");
     pod.set(S, "128");
-    traced(&pod, ["net.core.somaxconn>=1024"]).succeeds().one_write(S_PATH);
+    traced(&pod, ["net.core.somaxconn>=1024"])
+        .succeeds()
+        .one_write(S_PATH);
 }
 
 #[test]
@@ -29,7 +31,9 @@ fn case_33_a_bound_already_met_costs_nothing() {
         .succeeds()
         .prints("net.core.somaxconn: kept 4096, asked >= 1024 (this pod's network)\n")
         .within(Duration::from_millis(50));
-    traced(&pod, ["net.core.somaxconn>=1024"]).succeeds().no_write();
+    traced(&pod, ["net.core.somaxconn>=1024"])
+        .succeeds()
+        .no_write();
     // Met by exactly the value asked for: nothing was kept against a wish.
     traced(&pod, ["net.core.somaxconn>=4096"])
         .succeeds()
@@ -62,7 +66,11 @@ fn case_35_bounds_without_shell_characters() {
         sysctl([]).env("PODINIT_MIN", "net.core.somaxconn=1024"),
     ] {
         pod.set(S, "128");
-        run.inside(&pod).run().succeeds().prints(raised).no_sooner_than(SETTLE);
+        run.inside(&pod)
+            .run()
+            .succeeds()
+            .prints(raised)
+            .no_sooner_than(SETTLE);
         assert_eq!(pod.read(S), "1024");
     }
     sysctl(["--max", "net.core.somaxconn=512"])
@@ -101,9 +109,14 @@ fn case_36_a_range() {
         ("1500", "kept 1500, asked >= 1024, <= 2048", "1500"),
     ] {
         pod.set(S, before);
-        within(&pod, ["net.core.somaxconn>=1024", "net.core.somaxconn<=2048"])
-            .succeeds()
-            .prints(&format!("net.core.somaxconn: {line} (this pod's network)\n"));
+        within(
+            &pod,
+            ["net.core.somaxconn>=1024", "net.core.somaxconn<=2048"],
+        )
+        .succeeds()
+        .prints(&format!(
+            "net.core.somaxconn: {line} (this pod's network)\n"
+        ));
         assert_eq!(pod.read(S), after, "from {before}");
     }
 }
@@ -112,9 +125,11 @@ fn case_36_a_range() {
 fn case_38_a_vector_is_raised_field_by_field() {
     let pod = Pod::new();
     pod.set("net/ipv4/tcp_rmem", "8192 131072 6291456");
-    within(&pod, ["net.ipv4.tcp_rmem>=4096 131072 16777216"]).succeeds().prints(
-        "net.ipv4.tcp_rmem: 8192 131072 6291456 -> 8192 131072 16777216 (this pod's network)\n",
-    );
+    within(&pod, ["net.ipv4.tcp_rmem>=4096 131072 16777216"])
+        .succeeds()
+        .prints(
+            "net.ipv4.tcp_rmem: 8192 131072 6291456 -> 8192 131072 16777216 (this pod's network)\n",
+        );
     assert_eq!(pod.read("net/ipv4/tcp_rmem"), "8192 131072 16777216");
 }
 
@@ -122,7 +137,10 @@ fn case_38_a_vector_is_raised_field_by_field() {
 fn case_39_a_vector_is_not_raised_by_one_number() {
     let pod = Pod::new();
     let before = pod.read("net/ipv4/tcp_wmem");
-    traced(&pod, ["net.ipv4.tcp_wmem>=4096"]).fails(74).says("takes 3 numbers").no_write();
+    traced(&pod, ["net.ipv4.tcp_wmem>=4096"])
+        .fails(74)
+        .says("takes 3 numbers")
+        .no_write();
     assert_eq!(pod.read("net/ipv4/tcp_wmem"), before);
 }
 
@@ -149,7 +167,10 @@ fn case_41_a_negative_value_may_mean_no_limit() {
     let pod = Pod::new();
     pod.set("net/ipv4/ip_forward", "-1");
     for bound in ["net.ipv4.ip_forward>=1", "net.ipv4.ip_forward<=1"] {
-        traced(&pod, [bound]).fails(74).hints("net.ipv4.ip_forward=1").no_write();
+        traced(&pod, [bound])
+            .fails(74)
+            .hints("net.ipv4.ip_forward=1")
+            .no_write();
     }
     assert_eq!(pod.read("net/ipv4/ip_forward"), "-1");
 }
@@ -174,7 +195,12 @@ fn bounds_add_up_to_the_strictest() {
     pod.set(S, "128");
     within(
         &pod,
-        ["net.core.somaxconn>=200", "net.core.somaxconn>=1024", "--min", "net.core.somaxconn=300"],
+        [
+            "net.core.somaxconn>=200",
+            "net.core.somaxconn>=1024",
+            "--min",
+            "net.core.somaxconn=300",
+        ],
     )
     .succeeds()
     .prints("net.core.somaxconn: 128 -> 1024 (this pod's network)\n");

@@ -54,12 +54,15 @@ fn case_65_blanks_comments_and_tabs() {
 #[test]
 fn a_file_from_another_system() {
     let pod = Pod::new();
-    load(&pod, "\u{feff}net.core.somaxconn = 300\r\n\r\n# c\r\nkernel.shm_rmid_forced=1\r\n")
-        .succeeds()
-        .prints(
-            "net.core.somaxconn: 4096 -> 300 (this pod's network)\n\
+    load(
+        &pod,
+        "\u{feff}net.core.somaxconn = 300\r\n\r\n# c\r\nkernel.shm_rmid_forced=1\r\n",
+    )
+    .succeeds()
+    .prints(
+        "net.core.somaxconn: 4096 -> 300 (this pod's network)\n\
              kernel.shm_rmid_forced: 0 -> 1 (this pod's IPC)\n",
-        );
+    );
 }
 
 #[test]
@@ -68,10 +71,19 @@ fn case_66_a_bad_line_is_named() {
     let settings = Settings::new();
     let file = settings.file("a.conf", "net.core.somaxconn=300\nthis is garbage\n");
     let place = format!("{}:2", text(&file));
-    sysctl(["--load", text(&file)]).inside(&pod).traced().run().fails(64).says(&place).no_open();
+    sysctl(["--load", text(&file)])
+        .inside(&pod)
+        .traced()
+        .run()
+        .fails(64)
+        .says(&place)
+        .no_open();
     assert_eq!(pod.read(S), "4096");
 
-    for line in ["net.core.somaxconn = 300 # note", "net.core.somaxconn = 300\t; note"] {
+    for line in [
+        "net.core.somaxconn = 300 # note",
+        "net.core.somaxconn = 300\t; note",
+    ] {
         let out = load(&pod, line);
         out.fails(64).no_open();
         assert!(out.last_line().contains("comment"), "{out:?}");
@@ -121,7 +133,11 @@ fn case_67_a_config_map() {
     let settings = Settings::new();
     let version = settings.0.path().join("..2026_01_02_03_04_05.678");
     fs::create_dir(&version).expect("a directory");
-    symlink("..2026_01_02_03_04_05.678", settings.0.path().join("..data")).expect("a link");
+    symlink(
+        "..2026_01_02_03_04_05.678",
+        settings.0.path().join("..data"),
+    )
+    .expect("a link");
     for (name, content) in [
         ("10-a.conf", "net.core.somaxconn=100\n"),
         ("20-b.conf", "net.core.somaxconn=200\n"),
@@ -161,7 +177,10 @@ fn files_are_merged_in_the_order_given() {
     let settings = Settings::new();
     let one = settings.file("one", "net.core.somaxconn=100\n");
     let two = settings.file("two", "net.core.somaxconn=200\n");
-    sysctl(["--load", text(&two), "--load", text(&one)]).inside(&pod).run().succeeds();
+    sysctl(["--load", text(&two), "--load", text(&one)])
+        .inside(&pod)
+        .run()
+        .succeeds();
     assert_eq!(pod.read(S), "100");
     sysctl([])
         .inside(&pod)
@@ -180,7 +199,9 @@ fn case_69_standard_input() {
         .stdin("kernel.hostname=a=b")
         .run()
         .succeeds()
-        .prints(&format!("kernel.hostname: {before} -> a=b (this pod's hostname)\n"));
+        .prints(&format!(
+            "kernel.hostname: {before} -> a=b (this pod's hostname)\n"
+        ));
     assert_eq!(pod.read("kernel/hostname"), "a=b");
     // There is one standard input.
     sysctl(["--load", "-", "--load", "-"])
@@ -200,10 +221,18 @@ fn case_70_files_without_settings() {
 
     let settings = Settings::new();
     let missing = settings.0.path().join("missing.conf");
-    sysctl(["--load", text(&missing)]).inside(&pod).run().fails(64).says(text(&missing));
+    sysctl(["--load", text(&missing)])
+        .inside(&pod)
+        .run()
+        .fails(64)
+        .says(text(&missing));
 
     settings.file("a.txt", "net.core.somaxconn=7\n");
-    sysctl(["--load", settings.path()]).inside(&pod).run().fails(64).says(settings.path());
+    sysctl(["--load", settings.path()])
+        .inside(&pod)
+        .run()
+        .fails(64)
+        .says(settings.path());
     assert_eq!(pod.read(S), "4096");
 
     sysctl(["--load", "/dev/zero"])
@@ -217,9 +246,13 @@ fn case_70_files_without_settings() {
 #[test]
 fn what_cannot_be_read_is_a_usage_error() {
     let pod = Pod::new();
-    load(&pod, b"net.core.somaxconn=\xff\xfe\n").fails(64).no_open();
+    load(&pod, b"net.core.somaxconn=\xff\xfe\n")
+        .fails(64)
+        .no_open();
     load(&pod, b"net.core.somaxconn=7\0\n").fails(64).no_open();
-    load(&pod, "# x\n".repeat(4 * 1024 * 1024 / 4 + 1)).fails(64).no_open();
+    load(&pod, "# x\n".repeat(4 * 1024 * 1024 / 4 + 1))
+        .fails(64)
+        .no_open();
     load(&pod, "# x\n".repeat(4 * 1024 * 1024 / 4)).succeeds();
     assert_eq!(pod.read(S), "4096");
 }
@@ -227,10 +260,16 @@ fn what_cannot_be_read_is_a_usage_error() {
 #[test]
 fn case_72_a_glob_that_matches_nothing() {
     let pod = Pod::new();
-    load(&pod, "net.ipv4.conf.zz*.forwarding=1\n").fails(66).says("net.ipv4.conf.zz*.forwarding");
+    load(&pod, "net.ipv4.conf.zz*.forwarding=1\n")
+        .fails(66)
+        .says("net.ipv4.conf.zz*.forwarding");
     let out = load(&pod, "-net.ipv4.conf.zz*.forwarding=1\n");
     out.succeeds();
-    assert!(out.stdout.starts_with("net.ipv4.conf.zz*.forwarding: skipped, "), "{out:?}");
+    assert!(
+        out.stdout
+            .starts_with("net.ipv4.conf.zz*.forwarding: skipped, "),
+        "{out:?}"
+    );
 }
 
 #[test]
@@ -249,9 +288,17 @@ fn an_explicit_key_beats_every_glob() {
         ["all", "default", "lo"].map(|name| pod.read(&format!("net/ipv4/conf/{name}/log_martians")))
     };
     assert_eq!(values(), ["0", "0", "0"]);
-    load(&pod, "net.ipv4.conf.lo.log_martians=0\nnet.ipv4.conf.*.log_martians=1\n").succeeds();
+    load(
+        &pod,
+        "net.ipv4.conf.lo.log_martians=0\nnet.ipv4.conf.*.log_martians=1\n",
+    )
+    .succeeds();
     assert_eq!(values(), ["1", "1", "0"]);
-    load(&pod, "net.ipv4.conf.*.log_martians=0\nnet.ipv4.conf.lo.log_martians=1\n").succeeds();
+    load(
+        &pod,
+        "net.ipv4.conf.*.log_martians=0\nnet.ipv4.conf.lo.log_martians=1\n",
+    )
+    .succeeds();
     assert_eq!(values(), ["0", "0", "1"]);
 }
 
@@ -261,8 +308,16 @@ fn a_key_without_operator_is_taken_out_of_globs() {
     let values = || {
         ["all", "default", "lo"].map(|name| pod.read(&format!("net/ipv4/conf/{name}/log_martians")))
     };
-    load(&pod, "net.ipv4.conf.*.log_martians=1\n-net.ipv4.conf.all.log_martians\n").succeeds();
+    load(
+        &pod,
+        "net.ipv4.conf.*.log_martians=1\n-net.ipv4.conf.all.log_martians\n",
+    )
+    .succeeds();
     assert_eq!(values(), ["0", "1", "1"]);
-    load(&pod, "-net/ipv4/conf/[dl]*/log_martians\nnet.ipv4.conf.?*.log_martians=2\n").succeeds();
+    load(
+        &pod,
+        "-net/ipv4/conf/[dl]*/log_martians\nnet.ipv4.conf.?*.log_martians=2\n",
+    )
+    .succeeds();
     assert_eq!(values(), ["2", "1", "1"]);
 }

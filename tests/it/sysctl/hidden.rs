@@ -34,8 +34,10 @@ fn in_every_format<'pod>(pod: &'pod Pod, run: impl Fn() -> Podinit<'pod>) -> Vec
         &["--output", "json"],
         &["--dry-run", "-vv"],
     ];
-    let outcomes: Vec<_> =
-        extras.iter().map(|extra| run().args(*extra).inside(pod).termination_log().run()).collect();
+    let outcomes: Vec<_> = extras
+        .iter()
+        .map(|extra| run().args(*extra).inside(pod).termination_log().run())
+        .collect();
     for outcome in &outcomes {
         assert_ne!(outcome.code, 70, "{outcome:?}");
         for part in PARTS {
@@ -77,7 +79,10 @@ fn a_fast_open_key_is_set_unseen() {
 fn a_stable_secret_is_set_unseen() {
     let pod = Pod::new();
     let path = "net/ipv6/conf/lo/stable_secret";
-    sysctl(["net.ipv6.conf.lo.stable_secret=2001:db8::fade:cafe"]).inside(&pod).run().succeeds();
+    sysctl(["net.ipv6.conf.lo.stable_secret=2001:db8::fade:cafe"])
+        .inside(&pod)
+        .run()
+        .succeeds();
     assert_eq!(pod.read(path), "2001:0db8:0000:0000:0000:0000:fade:cafe");
     // Another spelling of the same address is the same secret.
     let same = sysctl(["net.ipv6.conf.lo.stable_secret=2001:0db8:0:0::fade:cafe"])
@@ -87,9 +92,9 @@ fn a_stable_secret_is_set_unseen() {
     same.succeeds()
         .prints("net.ipv6.conf.lo.stable_secret: already (hidden) (this pod's network)\n")
         .no_write();
-    for outcome in
-        in_every_format(&pod, || sysctl(["net.ipv6.conf.lo.stable_secret=2001:db8::feed:beef"]))
-    {
+    for outcome in in_every_format(&pod, || {
+        sysctl(["net.ipv6.conf.lo.stable_secret=2001:db8::feed:beef"])
+    }) {
         outcome.succeeds();
     }
 }
@@ -100,10 +105,16 @@ fn a_failure_does_not_show_what_it_was_given() {
     pod.set("net/ipv4/tcp_fastopen_key", OLD);
     for (setting, code) in [
         // Refused by the kernel, or of another shape than the kernel's.
-        ("net.ipv4.tcp_fastopen_key=deadbeef-55556666-zzzz".to_string(), 74),
+        (
+            "net.ipv4.tcp_fastopen_key=deadbeef-55556666-zzzz".to_string(),
+            74,
+        ),
         ("net.ipv6.conf.lo.stable_secret=fade:cafe".to_string(), 74),
         // No such key, but of a name that holds secrets.
-        ("net.ipv6.conf.nope.stable_secret=2001:db8::fade:cafe".to_string(), 66),
+        (
+            "net.ipv6.conf.nope.stable_secret=2001:db8::fade:cafe".to_string(),
+            66,
+        ),
     ] {
         for outcome in in_every_format(&pod, || sysctl([&*setting])) {
             // A dry run cannot know the kernel's opinion of a value.
@@ -125,9 +136,15 @@ fn a_usage_error_does_not_show_what_it_was_given() {
         vec![format!("net/ipv4/tcp_fastopen_key<={NEW}")],
         vec![format!("-net.ipv4.tcp_fastopen_key=={NEW}")],
         vec![format!("net.ipv4.tcp_fastopen_key={NEW}\n{OLD}")],
-        vec!["--min".to_string(), format!("net.ipv4.tcp_fastopen_key={NEW}")],
+        vec![
+            "--min".to_string(),
+            format!("net.ipv4.tcp_fastopen_key={NEW}"),
+        ],
         vec![format!("--max=net.ipv4.tcp_fastopen_key={NEW}")],
-        vec!["--sys".to_string(), format!("net.ipv4.tcp_fastopen_key={NEW}")],
+        vec![
+            "--sys".to_string(),
+            format!("net.ipv4.tcp_fastopen_key={NEW}"),
+        ],
         vec![format!("net..ipv6.conf.lo.stable_secret=fade:cafe::{NEW}")],
     ] {
         for outcome in in_every_format(&pod, || sysctl([]).args(&args)) {
@@ -161,14 +178,21 @@ fn a_read_only_mount_does_not_make_it_visible() {
 fn a_listing_leaves_it_out() {
     let pod = Pod::new();
     pod.set("net/ipv4/tcp_fastopen_key", OLD);
-    for pattern in ["net.ipv4", "net.ipv4.tcp_fastopen_key", "net.ipv4.tcp_fast*"] {
+    for pattern in [
+        "net.ipv4",
+        "net.ipv4.tcp_fastopen_key",
+        "net.ipv4.tcp_fast*",
+    ] {
         for outcome in in_every_format(&pod, || sysctl(["--list", pattern])) {
             outcome.ends_with(0);
             if outcome.what.contains("--output json") {
                 let listed = outcome.json();
                 let mut keys = listed["keys"].as_array().expect("an array of keys").iter();
                 let key = keys.find(|entry| entry["key"] == "net.ipv4.tcp_fastopen_key");
-                assert!(key.expect("the key is named")["value"].is_null(), "{outcome:?}");
+                assert!(
+                    key.expect("the key is named")["value"].is_null(),
+                    "{outcome:?}"
+                );
             } else {
                 assert!(!outcome.stdout.contains("tcp_fastopen_key"), "{outcome:?}");
             }

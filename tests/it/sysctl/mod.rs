@@ -10,6 +10,7 @@ mod list;
 mod node;
 mod races;
 mod refused;
+mod scope;
 mod set;
 mod sysfs;
 mod tables;

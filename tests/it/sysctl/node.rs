@@ -10,7 +10,9 @@ fn case_44_lowering_a_node_is_done_with_a_warning() {
     let key = NodeKey::borrow(PATH);
     key.set("1048576");
     let out = sysctl(["vm.max_map_count=262144"]).traced().run();
-    out.succeeds().prints("vm.max_map_count: 1048576 -> 262144 (node-wide)\n").one_write(PATH);
+    out.succeeds()
+        .prints("vm.max_map_count: 1048576 -> 262144 (node-wide)\n")
+        .one_write(PATH);
     let warning = out.logs_once("vm.max_map_count>=262144");
     for part in ["1048576", "262144", "--never-lower"] {
         assert!(warning.contains(part), "no {part:?} in {warning}");
@@ -82,7 +84,11 @@ fn waiting_for_equality_on_a_higher_node_is_warned_of() {
     out.fails(69).says("1048576").says("262144");
     // The failure itself may name the bound as well; the warning comes before it.
     let warned = out.stderr.lines().rev().skip(1);
-    assert_eq!(warned.filter(|line| line.contains(">=")).count(), 1, "{out:?}");
+    assert_eq!(
+        warned.filter(|line| line.contains(">=")).count(),
+        1,
+        "{out:?}"
+    );
     assert_eq!(key.read(), "1048576");
 }
 
@@ -107,5 +113,28 @@ fn an_unprivileged_twin_waits_for_the_one_that_raises() {
         .spawn();
     waiting.pid();
     sysctl(["vm.max_map_count>=262144"]).run().succeeds();
-    waiting.finish().succeeds().prints("vm.max_map_count: already 262144 (node-wide)\n").no_write();
+    waiting
+        .finish()
+        .succeeds()
+        .prints("vm.max_map_count: already 262144 (node-wide)\n")
+        .no_write();
+}
+
+#[test]
+fn never_lower_looks_at_each_field() {
+    let key = NodeKey::borrow("/proc/sys/kernel/printk");
+    key.set("4 4 1 7");
+    assert_eq!(
+        key.read().split_whitespace().collect::<Vec<_>>(),
+        ["4", "4", "1", "7"]
+    );
+    sysctl(["--never-lower", "kernel.printk=3 5 1 6"])
+        .run()
+        .succeeds()
+        .prints("kernel.printk: 4 4 1 7 -> 4 5 1 7 (node-wide)\n");
+    // Without it the lowering is done, and warned of once.
+    let out = sysctl(["kernel.printk=3 5 1 7"]).run();
+    out.succeeds()
+        .prints("kernel.printk: 4 5 1 7 -> 3 5 1 7 (node-wide)\n");
+    out.logs_once("--never-lower");
 }

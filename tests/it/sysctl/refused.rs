@@ -15,7 +15,9 @@ fn one_more(key: &NodeKey) -> String {
 #[test]
 fn case_30_read_only_keys() {
     let pod = Pod::new();
-    within(&pod, ["kernel.osrelease=x"]).fails(77).says("read-only key");
+    within(&pod, ["kernel.osrelease=x"])
+        .fails(77)
+        .says("read-only key");
     within(&pod, ["net.core.rmem_max=1"])
         .fails(77)
         .says("node's network namespace")
@@ -29,11 +31,21 @@ fn case_47_root_of_a_user_namespace() {
     let pod = Pod::of_nobody();
     let setting = one_more(&key);
     let out = sysctl([&*setting]).inside(&pod).reachable().run();
-    out.fails(77).says("user namespace").says(&format!("open {MAX_MAP_COUNT}")).hints("hostUsers");
-    assert!(out.stdout.starts_with("vm.max_map_count: failed (77): "), "{out:?}");
+    out.fails(77)
+        .says("user namespace")
+        .says(&format!("open {MAX_MAP_COUNT}"))
+        .hints("hostUsers");
+    assert!(
+        out.stdout.starts_with("vm.max_map_count: failed (77): "),
+        "{out:?}"
+    );
     assert_eq!(key.read(), before);
     // The pod's own keys are its root's all the same.
-    sysctl(["net.core.somaxconn=7"]).inside(&pod).reachable().run().succeeds();
+    sysctl(["net.core.somaxconn=7"])
+        .inside(&pod)
+        .reachable()
+        .run()
+        .succeeds();
     assert_eq!(pod.read(S), "7");
 }
 
@@ -75,10 +87,16 @@ fn not_root_on_keys_of_the_pod() {
 
 #[test]
 fn case_49_a_check_needs_no_privilege() {
-    let out = sysctl(["--check", "vm.max_map_count>=1"]).uid(65534).traced().run();
+    let out = sysctl(["--check", "vm.max_map_count>=1"])
+        .uid(65534)
+        .traced()
+        .run();
     out.succeeds().no_write();
     assert!(out.stdout.starts_with("vm.max_map_count: kept "), "{out:?}");
-    assert!(out.stdout.ends_with(", asked >= 1 (node-wide)\n"), "{out:?}");
+    assert!(
+        out.stdout.ends_with(", asked >= 1 (node-wide)\n"),
+        "{out:?}"
+    );
 }
 
 #[test]
@@ -147,7 +165,12 @@ fn read_only_mount_node_wide_key() {
     let key = NodeKey::borrow(MAX_MAP_COUNT);
     let pod = Pod::read_only();
     let setting = one_more(&key);
-    sysctl([&*setting]).inside(&pod).run().fails(77).says("user namespace").hints("hostUsers");
+    sysctl([&*setting])
+        .inside(&pod)
+        .run()
+        .fails(77)
+        .says("user namespace")
+        .hints("hostUsers");
     // As the node's own root, it is the mount.
     let pod = Pod::proc_sys_read_only();
     sysctl([&*setting])
@@ -162,14 +185,20 @@ fn read_only_mount_node_wide_key() {
 #[test]
 fn case_55_root_without_the_capability() {
     let pod = Pod::own_network();
-    let other = if pod.read("net/ipv4/ip_forward") == "1" { "0" } else { "1" };
+    let other = if pod.read("net/ipv4/ip_forward") == "1" {
+        "0"
+    } else {
+        "1"
+    };
     let setting = format!("net.ipv4.ip_forward={other}");
     sysctl([&*setting])
         .inside(&pod)
         .without_capability("net_admin")
         .run()
         .fails(77)
-        .says(&format!("set net.ipv4.ip_forward to {other}: write /proc/sys/net/ipv4/ip_forward: "))
+        .says(&format!(
+            "set net.ipv4.ip_forward to {other}: write /proc/sys/net/ipv4/ip_forward: "
+        ))
         .hints("CAP_NET_ADMIN");
     assert_ne!(pod.read("net/ipv4/ip_forward"), other);
     // With it, the same command does it, and a key that asks for no capability never needed it.
@@ -182,7 +211,13 @@ fn a_congestion_control_that_is_not_there() {
     let pod = Pod::new();
     let before = pod.read("net/ipv4/tcp_congestion_control");
     let available = pod.read("net/ipv4/tcp_available_congestion_control");
-    let first = available.split(' ').next().expect("one algorithm at least").to_string();
-    within(&pod, ["net.ipv4.tcp_congestion_control=nope"]).fails(74).hints(&first);
+    let first = available
+        .split(' ')
+        .next()
+        .expect("one algorithm at least")
+        .to_string();
+    within(&pod, ["net.ipv4.tcp_congestion_control=nope"])
+        .fails(74)
+        .hints(&first);
     assert_eq!(pod.read("net/ipv4/tcp_congestion_control"), before);
 }

@@ -12,7 +12,10 @@ const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 fn chosen(key: &NodeKey) -> String {
     let shown = key.read();
     let (_, rest) = shown.split_once('[').expect("one choice is bracketed");
-    rest.split_once(']').expect("a closing bracket").0.to_string()
+    rest.split_once(']')
+        .expect("a closing bracket")
+        .0
+        .to_string()
 }
 
 #[test]
@@ -51,7 +54,9 @@ fn case_78_a_choice_that_is_not_offered() {
         .says("unchanged")
         .hints("always, madvise, never");
     // Case matters.
-    sysctl(["--sys", "transparent_hugepage/enabled=Never"]).run().fails(74);
+    sysctl(["--sys", "transparent_hugepage/enabled=Never"])
+        .run()
+        .fails(74);
     assert_eq!(chosen(&key), "madvise");
 }
 
@@ -68,7 +73,10 @@ fn case_79_sysfs_is_read_only() {
         .hints("--sys-root /host-sys");
     assert_eq!(chosen(&key), "madvise");
     // What is already right needs no write, so it is no failure.
-    sysctl(["--sys", "transparent_hugepage/enabled=madvise"]).inside(&pod).run().succeeds();
+    sysctl(["--sys", "transparent_hugepage/enabled=madvise"])
+        .inside(&pod)
+        .run()
+        .succeeds();
 }
 
 #[test]
@@ -80,13 +88,28 @@ fn case_80_a_sysfs_that_is_none() {
     let file = directory.join("enabled");
     fs::write(&file, "always [madvise] never\n").expect("a file");
     let root = root.path().to_str().expect("UTF-8");
-    sysctl(["--sys-root", root, "--sys", "transparent_hugepage/enabled=never"])
-        .run()
-        .fails(74)
-        .says("not a kernel setting");
-    assert_eq!(fs::read_to_string(&file).expect("the file"), "always [madvise] never\n");
+    sysctl([
+        "--sys-root",
+        root,
+        "--sys",
+        "transparent_hugepage/enabled=never",
+    ])
+    .run()
+    .fails(74)
+    .says("not a kernel setting");
+    assert_eq!(
+        fs::read_to_string(&file).expect("the file"),
+        "always [madvise] never\n"
+    );
     // The same text where it would be satisfied: still no kernel setting.
-    sysctl(["--sys-root", root, "--sys", "transparent_hugepage/enabled=madvise"]).run().fails(74);
+    sysctl([
+        "--sys-root",
+        root,
+        "--sys",
+        "transparent_hugepage/enabled=madvise",
+    ])
+    .run()
+    .fails(74);
 }
 
 #[test]
@@ -98,11 +121,16 @@ fn another_sysfs_root() {
     let root = tempfile::tempdir().expect("a directory");
     let root = root.path().to_str().expect("UTF-8");
     pod.sh(&format!("mount -t sysfs sysfs {root}"));
-    sysctl(["--sys-root", root, "--sys", "transparent_hugepage/enabled=never"])
-        .inside(&pod)
-        .run()
-        .succeeds()
-        .prints("transparent_hugepage/enabled: madvise -> never (node-wide)\n");
+    sysctl([
+        "--sys-root",
+        root,
+        "--sys",
+        "transparent_hugepage/enabled=never",
+    ])
+    .inside(&pod)
+    .run()
+    .succeeds()
+    .prints("transparent_hugepage/enabled: madvise -> never (node-wide)\n");
     assert_eq!(chosen(&key), "never");
 }
 
@@ -118,10 +146,15 @@ fn a_link_below_the_sysfs_root_is_not_followed() {
     )
     .expect("a link");
     let root = root.path().to_str().expect("UTF-8");
-    sysctl(["--sys-root", root, "--sys", "transparent_hugepage/enabled=never"])
-        .run()
-        .fails(74)
-        .says("not a kernel setting");
+    sysctl([
+        "--sys-root",
+        root,
+        "--sys",
+        "transparent_hugepage/enabled=never",
+    ])
+    .run()
+    .fails(74)
+    .says("not a kernel setting");
     assert_eq!(chosen(&key), "madvise");
 }
 

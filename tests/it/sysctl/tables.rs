@@ -6,16 +6,25 @@ use crate::support::Pod;
 #[test]
 fn case_12_a_key_misspelt() {
     let pod = Pod::new();
-    within(&pod, ["vm.max_map_cuont>=1"]).fails(66).hints("did you mean vm.max_map_count");
-    within(&pod, ["net.core.somaxcon=7"]).fails(66).hints("did you mean net.core.somaxconn");
+    within(&pod, ["vm.max_map_cuont>=1"])
+        .fails(66)
+        .hints("did you mean vm.max_map_count");
+    within(&pod, ["net.core.somaxcon=7"])
+        .fails(66)
+        .hints("did you mean net.core.somaxconn");
     assert_eq!(pod.read(S), "4096");
 }
 
 #[test]
 fn case_13_groups_and_what_is_below_a_key() {
     let pod = Pod::new();
-    within(&pod, ["net.ipv4=1"]).fails(66).says("group").hints("--list net.ipv4");
-    within(&pod, ["kernel.hostname.x=1"]).fails(66).says("no such key");
+    within(&pod, ["net.ipv4=1"])
+        .fails(66)
+        .says("group")
+        .hints("--list net.ipv4");
+    within(&pod, ["kernel.hostname.x=1"])
+        .fails(66)
+        .says("no such key");
 }
 
 #[test]
@@ -25,25 +34,42 @@ fn case_14_keys_of_the_node_and_of_modules() {
         .fails(66)
         .says("node's network namespace")
         .hints("hostNetwork: true");
-    for key in ["net.core.default_qdisc=fq", "net.ipv4.tcp_mem=1 2 3", "net.nf_conntrack_max=65536"]
-    {
-        within(&pod, [key]).fails(66).says("node's network namespace");
+    for key in [
+        "net.core.default_qdisc=fq",
+        "net.ipv4.tcp_mem=1 2 3",
+        "net.nf_conntrack_max=65536",
+    ] {
+        within(&pod, [key])
+            .fails(66)
+            .says("node's network namespace");
     }
     for (setting, group, module) in [
         ("net.sctp.addip_enable=1", "net/sctp", "sctp"),
         ("net.mpls.platform_labels=1", "net/mpls", "mpls_router"),
     ] {
         pod.sh(&format!("test ! -e /proc/sys/{group}"));
-        within(&pod, [setting]).fails(66).says("no such key").hints(&format!("modprobe {module}"));
+        within(&pod, [setting])
+            .fails(66)
+            .says("no such key")
+            .hints(&format!("modprobe {module}"));
     }
 }
 
 #[test]
 fn an_interface_that_is_missing_is_told_from_one_that_is_not() {
     let pod = Pod::new();
-    within(&pod, ["net.ipv4.conf.t9.forwarding=1"]).fails(66).hints("lo");
+    within(&pod, ["net.ipv4.conf.t9.forwarding=1"])
+        .fails(66)
+        .hints("lo");
     pod.sh("ip link add t9 type bridge");
-    within(&pod, ["net.ipv4.conf.t9.forwarding>=1", "net.ipv4.conf.t9.rp_filter=1"]).succeeds();
+    within(
+        &pod,
+        [
+            "net.ipv4.conf.t9.forwarding>=1",
+            "net.ipv4.conf.t9.rp_filter=1",
+        ],
+    )
+    .succeeds();
     assert_eq!(pod.read("net/ipv4/conf/t9/forwarding"), "1");
     assert_eq!(pod.read("net/ipv4/conf/t9/rp_filter"), "1");
 }
@@ -62,7 +88,11 @@ fn an_interface_with_a_dot_in_its_name() {
     ] {
         pod.set("net/ipv4/conf/eno2.100/rp_filter", &before);
         within(&pod, [spelling]).succeeds().prints(&line);
-        assert_eq!(pod.read("net/ipv4/conf/eno2.100/rp_filter"), "2", "after {spelling}");
+        assert_eq!(
+            pod.read("net/ipv4/conf/eno2.100/rp_filter"),
+            "2",
+            "after {spelling}"
+        );
     }
     within(&pod, ["net.ipv4.conf.eno2.100.rp_filter=1"])
         .fails(66)

@@ -30,7 +30,10 @@ fn case_16_numbers_the_kernel_does_not_take() {
         let setting = format!("net.core.somaxconn={value}");
         let out = sysctl([&*setting]).inside(&pod).run();
         out.fails(74).says(value);
-        assert!(out.stdout.starts_with("net.core.somaxconn: failed (74): "), "{out:?}");
+        assert!(
+            out.stdout.starts_with("net.core.somaxconn: failed (74): "),
+            "{out:?}"
+        );
         assert_eq!(pod.read(S), "4096", "after {setting}");
     }
 }
@@ -38,7 +41,9 @@ fn case_16_numbers_the_kernel_does_not_take() {
 #[test]
 fn case_17_quotes_in_the_value() {
     let pod = Pod::new();
-    within(&pod, ["net.core.somaxconn=\"1024\""]).fails(74).hints("quotes");
+    within(&pod, ["net.core.somaxconn=\"1024\""])
+        .fails(74)
+        .hints("quotes");
     assert_eq!(pod.read(S), "4096");
 }
 
@@ -82,7 +87,10 @@ fn case_21_too_few_numbers() {
 fn case_22_a_tab_is_a_space() {
     let pod = Pod::new();
     pod.set("net/ipv4/ip_local_port_range", "10000 60000");
-    assert!(pod.sh("cat /proc/sys/net/ipv4/ip_local_port_range").contains('\t'));
+    assert!(
+        pod.sh("cat /proc/sys/net/ipv4/ip_local_port_range")
+            .contains('\t')
+    );
     traced(&pod, ["net.ipv4.ip_local_port_range=10000 60000"])
         .succeeds()
         .prints("net.ipv4.ip_local_port_range: already 10000 60000 (this pod's network)\n")
@@ -93,7 +101,9 @@ fn case_22_a_tab_is_a_space() {
 fn case_23_a_value_that_another_key_forbids() {
     let pod = Pod::new();
     pod.set("net/ipv4/ip_local_port_range", "1024 65535");
-    within(&pod, ["net.ipv4.ip_unprivileged_port_start=2000"]).fails(74).says("unchanged");
+    within(&pod, ["net.ipv4.ip_unprivileged_port_start=2000"])
+        .fails(74)
+        .says("unchanged");
     assert_eq!(pod.read("net/ipv4/ip_unprivileged_port_start"), "1024");
 }
 
@@ -103,7 +113,10 @@ fn case_24_a_value_that_another_key_forbids_for_now() {
     pod.set("net/ipv4/ip_local_port_range", "1024 65535");
     within(
         &pod,
-        ["net.ipv4.ip_unprivileged_port_start=2000", "net.ipv4.ip_local_port_range=10000 60000"],
+        [
+            "net.ipv4.ip_unprivileged_port_start=2000",
+            "net.ipv4.ip_local_port_range=10000 60000",
+        ],
     )
     .succeeds()
     .prints(
@@ -130,7 +143,10 @@ fn case_26_an_empty_value_clears_a_list() {
     within(&pod, ["net.ipv4.ip_local_reserved_ports="])
         .succeeds()
         .prints("net.ipv4.ip_local_reserved_ports: 80 -> (empty) (this pod's network)\n");
-    assert_eq!(pod.sh("cat /proc/sys/net/ipv4/ip_local_reserved_ports"), "\n");
+    assert_eq!(
+        pod.sh("cat /proc/sys/net/ipv4/ip_local_reserved_ports"),
+        "\n"
+    );
     traced(&pod, ["net.ipv4.ip_local_reserved_ports="])
         .succeeds()
         .prints("net.ipv4.ip_local_reserved_ports: already (empty) (this pod's network)\n")
@@ -157,7 +173,9 @@ fn case_28_a_text_the_kernel_cuts() {
     let setting = format!("kernel.hostname={wanted}");
     let out = sysctl([&*setting]).inside(&pod).run();
     let stored = "x".repeat(64);
-    out.fails(74).says(&wanted).says(&format!("kernel has {stored}"));
+    out.fails(74)
+        .says(&wanted)
+        .says(&format!("kernel has {stored}"));
     assert_eq!(pod.read("kernel/hostname"), stored);
 }
 
@@ -174,8 +192,13 @@ fn case_29_text_is_no_number() {
 #[test]
 fn the_value_and_its_newline_are_one_write() {
     let pod = Pod::new();
-    let out = traced(&pod, ["kernel.sem=250 32000 100 128", "kernel.hostname=  a  "]);
-    out.succeeds().one_write("/proc/sys/kernel/sem").one_write("/proc/sys/kernel/hostname");
+    let out = traced(
+        &pod,
+        ["kernel.sem=250 32000 100 128", "kernel.hostname=  a  "],
+    );
+    out.succeeds()
+        .one_write("/proc/sys/kernel/sem")
+        .one_write("/proc/sys/kernel/hostname");
     let trace = out.trace.as_ref().expect("the run was traced");
     let sem = trace.writes_to("/proc/sys/kernel/sem")[0];
     assert!(sem.contains(r#""250 32000 100 128\n", 18)"#), "{sem}");
@@ -193,5 +216,7 @@ fn the_value_and_its_newline_are_one_write() {
 fn a_second_try_is_still_one_write_each() {
     let pod = Pod::new();
     // A refused value is not tried again when nothing was written in between.
-    traced(&pod, ["net.core.somaxconn=abc"]).fails(74).one_write(S_PATH);
+    traced(&pod, ["net.core.somaxconn=abc"])
+        .fails(74)
+        .one_write(S_PATH);
 }

@@ -20,7 +20,10 @@ const NOTICED: Duration = Duration::from_secs(1);
 fn case_59_a_value_that_comes_is_noticed() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
-    let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).traced().spawn();
+    let waiting = sysctl(["--wait", "net.core.somaxconn=7"])
+        .inside(&pod)
+        .traced()
+        .spawn();
     waiting.pid();
     pod.sh("sleep 0.7; echo 7 > /proc/sys/net/core/somaxconn");
     let written = Instant::now();
@@ -38,7 +41,8 @@ fn case_60_the_deadline_reports_the_last_state() {
     let pod = Pod::new();
     let out = within(&pod, ["--wait", "--timeout", "1s", "net.core.somaxconn=7"]);
     out.fails(69).says("4096").says("7");
-    out.no_sooner_than(Duration::from_secs(1)).within(Duration::from_secs(1) + LATE);
+    out.no_sooner_than(Duration::from_secs(1))
+        .within(Duration::from_secs(1) + LATE);
     assert_eq!(pod.read(S), "4096");
 }
 
@@ -50,9 +54,13 @@ fn a_wait_that_is_satisfied_does_not_wait() {
         .succeeds()
         .prints("net.core.somaxconn: kept 4096, asked >= 1024 (this pod's network)\n")
         .no_write();
-    within(&pod, ["--wait", "net.core.somaxconn=4096"]).succeeds().within(STOPPED);
+    within(&pod, ["--wait", "net.core.somaxconn=4096"])
+        .succeeds()
+        .within(STOPPED);
     // An optional setting never keeps it waiting.
-    within(&pod, ["--wait", "-net.core.somaxconn=7"]).succeeds().within(STOPPED);
+    within(&pod, ["--wait", "-net.core.somaxconn=7"])
+        .succeeds()
+        .within(STOPPED);
 }
 
 #[test]
@@ -68,17 +76,24 @@ fn case_61_what_cannot_come_is_not_waited_for() {
 fn case_62_an_interface_that_comes_is_waited_for() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
-    let waiting =
-        sysctl(["--wait", "net.ipv4.conf.t9.forwarding>=0"]).inside(&pod).traced().spawn();
+    let waiting = sysctl(["--wait", "net.ipv4.conf.t9.forwarding>=0"])
+        .inside(&pod)
+        .traced()
+        .spawn();
     waiting.pid();
     pod.sh("sleep 1; ip link add t9 type bridge");
     let made = Instant::now();
     let out = waiting.finish();
     out.succeeds().within_of(NOTICED, made).no_write();
     let value = pod.read("net/ipv4/conf/t9/forwarding");
-    let state =
-        if value == "0" { "already 0".to_string() } else { format!("kept {value}, asked >= 0") };
-    out.prints(&format!("net.ipv4.conf.t9.forwarding: {state} (this pod's network)\n"));
+    let state = if value == "0" {
+        "already 0".to_string()
+    } else {
+        format!("kept {value}, asked >= 0")
+    };
+    out.prints(&format!(
+        "net.ipv4.conf.t9.forwarding: {state} (this pod's network)\n"
+    ));
 }
 
 #[test]
@@ -86,7 +101,9 @@ fn case_63_a_signal_ends_the_wait() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
-        let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).spawn();
+        let waiting = sysctl(["--wait", "net.core.somaxconn=7"])
+            .inside(&pod)
+            .spawn();
         waiting.pid();
         pod.sh("sleep 0.4");
         let sent = waiting.signal(signal);
@@ -99,7 +116,10 @@ fn case_63_a_signal_ends_the_wait_of_pid_1() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
-        let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).pid1().spawn();
+        let waiting = sysctl(["--wait", "net.core.somaxconn=7"])
+            .inside(&pod)
+            .pid1()
+            .spawn();
         waiting.pid();
         pod.sh("sleep 0.4");
         let sent = waiting.signal(signal);
@@ -122,7 +142,10 @@ fn a_signal_ends_the_reading_of_a_silent_file() {
 fn case_71_a_silent_file_ends_at_the_deadline() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
-    let out = sysctl(["--load", "-", "--timeout", "1s"]).inside(&pod).silent_stdin().run();
+    let out = sysctl(["--load", "-", "--timeout", "1s"])
+        .inside(&pod)
+        .silent_stdin()
+        .run();
     out.fails(69).within(Duration::from_secs(1) + LATE);
 }
 
@@ -134,7 +157,9 @@ fn a_silent_fifo_ends_at_the_deadline() {
     let fifo = directory.path().join("settings.conf");
     let fifo = fifo.to_str().expect("UTF-8");
     pod.sh(&format!("mkfifo {fifo}"));
-    let out = sysctl(["--timeout", "1s", "--load", fifo]).inside(&pod).run();
+    let out = sysctl(["--timeout", "1s", "--load", fifo])
+        .inside(&pod)
+        .run();
     out.fails(69).within(Duration::from_secs(1) + LATE);
 }
 
@@ -145,7 +170,9 @@ fn a_dry_wait_looks_once() {
     let out = within(&pod, ["--wait", "--dry-run", "net.core.somaxconn=7"]);
     assert_ne!(out.code, 0, "{out:?}");
     out.within(STOPPED);
-    within(&pod, ["--wait", "--dry-run", "net.core.somaxconn=4096"]).succeeds().within(STOPPED);
+    within(&pod, ["--wait", "--dry-run", "net.core.somaxconn=4096"])
+        .succeeds()
+        .within(STOPPED);
 }
 
 #[test]
@@ -153,16 +180,21 @@ fn a_missing_module_is_waited_for_until_the_deadline() {
     let _turn = machine_to_itself();
     let pod = Pod::new();
     pod.sh("test ! -e /proc/sys/net/sctp");
-    within(&pod, ["--wait", "--timeout", "1s", "net.sctp.addip_enable>=0"])
-        .fails(69)
-        .no_sooner_than(Duration::from_secs(1))
-        .within(Duration::from_secs(1) + LATE);
+    within(
+        &pod,
+        ["--wait", "--timeout", "1s", "net.sctp.addip_enable>=0"],
+    )
+    .fails(69)
+    .no_sooner_than(Duration::from_secs(1))
+    .within(Duration::from_secs(1) + LATE);
 }
 
 #[test]
 fn a_wait_logs_each_change_of_state_and_not_each_look() {
     let pod = Pod::new();
-    let waiting = sysctl(["--wait", "net.core.somaxconn=7"]).inside(&pod).spawn();
+    let waiting = sysctl(["--wait", "net.core.somaxconn=7"])
+        .inside(&pod)
+        .spawn();
     waiting.line_with("4096");
     // Several looks at the same state, then another one.
     pod.sh("sleep 1");
@@ -173,4 +205,30 @@ fn a_wait_logs_each_change_of_state_and_not_each_look() {
     out.succeeds();
     out.logs_once("4096");
     out.logs_once("5555");
+}
+
+#[test]
+fn a_signal_ends_the_settle() {
+    let _turn = machine_to_itself();
+    let pod = Pod::new();
+    // Told at moments before, in and after the write, all within the settle: stopped or done, in time, and never anything else.
+    for delay in ["0.001", "0.005", "0.01", "0.02", "0.03", "0.05"] {
+        pod.set(S, "128");
+        let raising = sysctl(["net.core.somaxconn>=1024"]).inside(&pod).spawn();
+        raising.pid();
+        pod.sh(&format!("sleep {delay}"));
+        let sent = raising.signal(Signal::SIGTERM);
+        let out = raising.finish();
+        assert!([0, 143].contains(&out.code), "after {delay} s: {out:?}");
+        out.within_of(STOPPED, sent);
+        let value = pod.read(S);
+        assert!(
+            ["128", "1024"].contains(&&*value),
+            "{value} after {delay} s"
+        );
+        assert!(
+            out.code == 143 || value == "1024",
+            "{value} after {delay} s: {out:?}"
+        );
+    }
 }

@@ -14,5 +14,8 @@
     reason = "in one binary `pub` marks what other modules may use"
 )]
 
+mod architecture;
+mod contract;
+mod docs;
 mod support;
 mod sysctl;

@@ -62,7 +62,7 @@ const EXAMPLES: &str = "\
 Examples:
   podinit sysctl vm.max_map_count=262144
   podinit sysctl 'vm.max_map_count>=262144' -net.bridge.bridge-nf-call-iptables=1
-  podinit sysctl --min vm.max_map_count=262144 --load /etc/sysctl.d --dry-run --output json
+  podinit sysctl --min vm.max_map_count=262144 --load sysctl.conf --dry-run --output json
   podinit sysctl --check 'net.ipv4.tcp_rmem>=4096 131072 16777216'
   podinit sysctl --list 'net.ipv4.conf.*.rp_filter'
 

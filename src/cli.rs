@@ -1,11 +1,11 @@
 //! The command line: global flags, and how arguments and environment become an invocation.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgAction, Args as _, CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::base::argument::BadArgument;
 use crate::base::deadline::Limit;
@@ -13,6 +13,7 @@ use crate::base::failure::{Failure, Kind};
 use crate::base::log;
 use crate::base::termination;
 use crate::base::text::one_line;
+use crate::base::words::{Role, roles};
 use crate::commands::{self, Command, Output};
 
 mod environment;
@@ -116,9 +117,10 @@ pub fn parse(
     environment: &[(OsString, OsString)],
 ) -> Result<Cli, Refusal> {
     let args: Vec<OsString> = args.into_iter().collect();
+    let names = environment::check_names(&Cli::command(), environment);
     let mut grammar = environment::without_unset(Cli::command(), environment);
     grammar.build();
-    let attempt = environment::check_names(&grammar, environment).and_then(|()| {
+    let attempt = names.and_then(|()| {
         let args = environment::add_repeated(&grammar, args.clone(), environment);
         let args = commands::normalise(&grammar, args);
         grammar
@@ -127,11 +129,11 @@ pub fn parse(
             .and_then(|matches| Cli::from_arg_matches(&matches))
             .map_err(|error| explain(&error, &grammar))
     });
-    attempt.or_else(|failure| refuse(failure, &grammar, args))
+    attempt.or_else(|failure| refuse(failure, &grammar, &args))
 }
 
 /// Help and version stand above a bad environment: somebody is looking for the way to mend it.
-fn refuse(failure: Failure, grammar: &clap::Command, args: Vec<OsString>) -> Result<Cli, Refusal> {
+fn refuse(failure: Failure, grammar: &clap::Command, args: &[OsString]) -> Result<Cli, Refusal> {
     let told = grammar.clone().try_get_matches_from(args.iter().cloned());
     if let Err(error) = told
         && matches!(
@@ -141,19 +143,63 @@ fn refuse(failure: Failure, grammar: &clap::Command, args: Vec<OsString>) -> Res
     {
         return Err(Refusal::Told(error.render().to_string()));
     }
-    let partial = grammar
-        .clone()
-        .ignore_errors(true)
-        .try_get_matches_from(args)
-        .ok();
+    let (global, command) = salvage(grammar, args);
     Err(Refusal::Failed {
-        global: partial
-            .as_ref()
-            .and_then(|matches| Global::from_arg_matches(matches).ok())
-            .map(Box::new),
-        command: partial.and_then(|matches| matches.subcommand_name().map(str::to_string)),
+        global: global.map(Box::new),
+        command,
         failure,
     })
+}
+
+/// The global flags and the command's name out of a command line that cannot be obeyed, so that the
+/// refusal is told in the form and at the place that was asked for.
+fn salvage(grammar: &clap::Command, args: &[OsString]) -> (Option<Global>, Option<String>) {
+    let words = args.get(1..).unwrap_or_default();
+    let command = roles(grammar, words, |_| false)
+        .iter()
+        .position(|role| *role == Role::Positional)
+        .and_then(|at| grammar.find_subcommand(words.get(at)?));
+    let known = Global::augment_args(clap::Command::new("podinit"));
+    let read = |known: &clap::Command, words: &[OsString]| {
+        let words = std::iter::once(OsString::from("podinit")).chain(words.iter().cloned());
+        let matches = known.clone().try_get_matches_from(words).ok()?;
+        Global::from_arg_matches(&matches).ok()
+    };
+    let without_environment = known.clone().mut_args(|arg| arg.env(None::<&str>));
+    let roles = roles(command.unwrap_or(grammar), words, |_| false);
+    let mut kept: Vec<OsString> = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        if roles[at] != Role::Option || !is_global(&known, word) {
+            continue;
+        }
+        let length = if roles.get(at + 1) == Some(&Role::Value) {
+            2
+        } else {
+            1
+        };
+        let option = &words[at..at + length];
+        // A global flag may itself be what is wrong.
+        if read(&without_environment, option).is_some() {
+            kept.extend_from_slice(option);
+        }
+    }
+    let global = read(&known, &kept).or_else(|| read(&without_environment, &kept));
+    (
+        global,
+        command.map(|command| command.get_name().to_string()),
+    )
+}
+
+fn is_global(known: &clap::Command, word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    let name = word
+        .trim_start_matches('-')
+        .split('=')
+        .next()
+        .unwrap_or_default();
+    known
+        .get_arguments()
+        .any(|arg| arg.get_long() == Some(name))
 }
 
 /// Turns clap's several lines into a reason and a hint.

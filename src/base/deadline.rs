@@ -19,15 +19,11 @@ pub struct Limit(pub Option<Duration>);
 
 /// What is wrong with a limit that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLimit(String);
+pub struct BadLimit;
 
 impl fmt::Display for BadLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "`{}` is not a duration: expected one like 500ms, 30s, 5m, 1h30m, or 0 for none",
-            self.0
-        )
+        formatter.write_str("expected a duration like 500ms, 30s, 5m, 1h30m, or 0 for none")
     }
 }
 
@@ -40,7 +36,7 @@ impl FromStr for Limit {
         if text == "0" {
             return Ok(Self(None));
         }
-        let total = parse_units(text).ok_or_else(|| BadLimit(text.to_string()))?;
+        let total = parse_units(text).ok_or(BadLimit)?;
         Ok(Self((!total.is_zero()).then_some(total)))
     }
 }

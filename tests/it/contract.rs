@@ -374,7 +374,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
         let stderr = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(74), "{works:?}: {stderr}");
         assert!(
-            stderr.contains("write the result to stdout: no space left on device"),
+            stderr.contains("write the result to stdout: No space left on device"),
             "{stderr}"
         );
     }

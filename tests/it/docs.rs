@@ -164,6 +164,15 @@ fn every_flag_in_the_readme_exists() {
     }
 }
 
+/// Whether a line of `--help` begins the description of a flag.
+fn is_flag(line: &str) -> bool {
+    let word = line.trim_start();
+    word.starts_with("--")
+        || (word.starts_with('-')
+            && word.as_bytes().get(2) != Some(&b' ')
+            && !word.starts_with("- "))
+}
+
 #[test]
 fn every_flag_has_its_variable() {
     let mut checked = 0;
@@ -184,9 +193,7 @@ fn every_flag_has_its_variable() {
             };
             let name = flag.split([' ', '.', '=', '[']).next().unwrap_or_default();
             let mut body = String::new();
-            while let Some(line) =
-                lines.next_if(|line| !line.trim_start().starts_with('-') && !line.ends_with(':'))
-            {
+            while let Some(line) = lines.next_if(|line| !is_flag(line)) {
                 body.push_str(line);
             }
             let variable = format!("[env: PODINIT_{}=", name.to_uppercase().replace('-', "_"));

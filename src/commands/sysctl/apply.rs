@@ -60,7 +60,14 @@ pub(super) async fn apply(
             wrote_bound |= write_item(node, item, rules, deadline).await && item.is_bound();
         }
     }
-    verify(node, items, rules, deadline, wrote_bound).await
+    let proof = verify(node, items, rules, deadline, wrote_bound).await;
+    for item in items
+        .iter()
+        .filter(|item| item.is_written && item.problem.is_none())
+    {
+        advise(item);
+    }
+    proof
 }
 
 /// Reads everything again, also what needed no write: one key's write may change another.
@@ -123,7 +130,7 @@ fn has_work(item: &Item) -> bool {
 }
 
 /// What an operator should know of a write that is about to happen.
-pub(super) fn announce(item: &Item) {
+fn announce(item: &Item) {
     let key = &item.entry.key;
     if let Some(Decision::Write { lowers: true, .. }) = item.decision {
         let from = item.present().unwrap_or_default();
@@ -133,6 +140,11 @@ pub(super) fn announce(item: &Item) {
             "{key} goes down from {from} to {to}. hint: write {bound} to never lower it, or pass --never-lower"
         );
     }
+}
+
+/// What an operator should know of a value that is there now.
+fn advise(item: &Item) {
+    let key = &item.entry.key;
     if item.scope == Scope::Pid {
         warn!(
             "{key} ends with this container's pid namespace, unless the Pod has shareProcessNamespace: true"
@@ -200,6 +212,8 @@ pub(super) fn rehearse(node: &Node, items: &mut [Item], rules: Rules) {
         let Some(facts) = item.facts else { continue };
         if let Err(trouble) = node.kernel.open_for_writing(&item.entry.key, facts) {
             item.problem = Some(node.explain(item, trouble, rules));
+        } else {
+            advise(item);
         }
     }
 }

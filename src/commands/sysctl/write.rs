@@ -48,7 +48,12 @@ fn attempt(node: &Node, item: &mut Item, rules: Rules) -> Result<bool, Problem> 
                 cause,
                 facts: Some(facts),
             };
-            let problem = node.explain(item, trouble, rules);
+            let mut problem = node.explain(item, trouble, rules);
+            if let Cause::Short { taken, .. } = cause {
+                let part = normal(text.expose().get(..taken).unwrap_or_default());
+                let part = shown(&item.entry.key, &part);
+                problem.reason = format!("rejected: the kernel took only {part}");
+            }
             let aftermath = put_back(&node.kernel, item, facts, is_list);
             Err(Problem {
                 detail: format!("{}{aftermath}", problem.detail),

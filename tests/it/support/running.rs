@@ -25,6 +25,8 @@ const COMMANDS: &[&str] = &[
     "fetch-object",
     "wait-for",
     "migrate",
+    "completions",
+    "man",
 ];
 
 /// A run under way.

@@ -92,6 +92,16 @@ impl Global {
     }
 }
 
+/// The grammar of the whole command line. Help names the variables, never what is in them.
+pub fn grammar() -> clap::Command {
+    fn without_values(command: clap::Command) -> clap::Command {
+        command
+            .mut_args(|arg| arg.hide_env_values(true))
+            .mut_subcommands(without_values)
+    }
+    without_values(Cli::command())
+}
+
 /// Why there is nothing to run.
 #[derive(Debug)]
 pub enum Refusal {
@@ -117,8 +127,8 @@ pub fn parse(
     environment: &[(OsString, OsString)],
 ) -> Result<Cli, Refusal> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let names = environment::check_names(&Cli::command(), environment);
-    let mut grammar = environment::without_unset(Cli::command(), environment);
+    let names = environment::check_names(&grammar(), environment);
+    let mut grammar = environment::without_unset(grammar(), environment);
     grammar.build();
     let attempt = names.and_then(|()| {
         let args = environment::add_repeated(&grammar, args.clone(), environment);

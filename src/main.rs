@@ -56,7 +56,7 @@ fn supervise(blocked: signals::Blocked, cli: Cli) -> Result<Ending, Failure> {
             deadline: Deadline::new(limit, stopped),
             dry_run: cli.global.dry_run,
             output: cli.global.output,
-            grammar: <Cli as clap::CommandFactory>::command(),
+            grammar: cli::grammar(),
         };
         let mut work = std::pin::pin!(cli.command.run(&run));
         tokio::select! {

@@ -53,7 +53,7 @@ pub async fn until<T>(
         let failure = match deadline.within(attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(failure)) => failure,
-            Err(ended) => return Err(gave_up(deadline, ended, last)),
+            Err(_) => return Err(gave_up(deadline, last)),
         };
         if !failure.kind().is_retried() {
             return Err(failure);
@@ -67,8 +67,9 @@ pub async fn until<T>(
             spoke = Some((state, Instant::now()));
         }
         last = Some(failure);
-        if let Err(ended) = pause(deadline, backoff.pause(number, fastrand::f64())).await {
-            return Err(gave_up(deadline, ended, last));
+        let length = backoff.pause(number, fastrand::f64());
+        if pause(deadline, length).await.is_err() {
+            return Err(gave_up(deadline, last));
         }
         number = number.saturating_add(1);
     }
@@ -84,14 +85,10 @@ pub async fn pause(deadline: &Deadline, length: Duration) -> Result<(), Ended> {
 }
 
 /// The last cause, told as the outcome of the whole wait.
-fn gave_up(deadline: &Deadline, ended: Ended, last: Option<Failure>) -> Failure {
+fn gave_up(deadline: &Deadline, last: Option<Failure>) -> Failure {
     let seconds = deadline.elapsed().as_secs_f64();
-    let end = match ended {
-        Ended::Late => format!("not ready after {seconds:.1} s"),
-        Ended::Stopped => format!("stopped after {seconds:.1} s"),
-    };
     last.unwrap_or_else(|| Failure::new(Kind::Unavailable, "no answer yet"))
-        .context(end)
+        .context(format!("not ready after {seconds:.1} s"))
 }
 
 #[cfg(test)]
@@ -188,7 +185,7 @@ mod tests {
         })
         .await
         .unwrap_err();
-        assert_eq!(failure.to_string(), "stopped after 0.0 s: refused");
+        assert_eq!(failure.to_string(), "not ready after 0.0 s: refused");
         assert_eq!(deadline.elapsed(), Duration::ZERO);
     }
 }

@@ -196,10 +196,10 @@ fn every_flag_has_its_variable() {
             while let Some(line) = lines.next_if(|line| !is_flag(line)) {
                 body.push_str(line);
             }
-            let variable = format!("[env: PODINIT_{}=", name.to_uppercase().replace('-', "_"));
+            let variable = format!("[env: PODINIT_{}]", name.to_uppercase().replace('-', "_"));
             assert!(
                 body.contains(&variable),
-                "--{name} of {command} has no {variable}]: {body}"
+                "--{name} of {command} has no {variable}: {body}"
             );
             checked += 1;
         }

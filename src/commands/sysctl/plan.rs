@@ -5,7 +5,9 @@ use super::merge::Wanted;
 use super::proc::Reading;
 use super::scope::is_always_written;
 use super::setting::shown;
-use super::value::{self, Comparison, Nature, choices, compare, in_force, integers, normal};
+use super::value::{
+    self, Comparison, Nature, choices, compare, in_force, integers, normal, offers,
+};
 use crate::base::secret::Secret;
 use crate::base::text::counted;
 
@@ -82,6 +84,16 @@ fn exactly(
             reason: format!("takes {}, {given} given", counted(takes, "number")),
             hint: format!("the present value is {}", shown(key, &present)),
         },
+        Comparison::Different if nature == Nature::Choice && !offers(&present, &wanted) => {
+            Decision::Refused {
+                reason: format!(
+                    "{} is none of its choices, {} is unchanged",
+                    shown(key, &wanted),
+                    in_force(nature, &present)
+                ),
+                hint: format!("one of {}", choices(&present)),
+            }
+        }
         Comparison::Different => {
             let (Some(goal), Some(now)) = (integers(&wanted), integers(&present)) else {
                 return write;
@@ -237,8 +249,6 @@ pub(super) fn rejected_hint(key: &Key, wanted: &Wanted, reading: &Reading) -> St
             .any(|quote| text.starts_with(*quote) && text.ends_with(*quote));
     if is_quoted {
         "remove the quotes: they reached the kernel as part of the value".to_string()
-    } else if Nature::of(key, &present) == Nature::Choice {
-        format!("one of {}", choices(&present))
     } else {
         match integers(&present) {
             Some(fields) if !fields.is_empty() => format!(

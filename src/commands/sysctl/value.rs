@@ -84,6 +84,13 @@ pub(super) fn choices(present: &str) -> String {
     present.replace(['[', ']'], "").replace(' ', ", ")
 }
 
+/// Whether a choice offers `word`.
+pub(super) fn offers(present: &str, word: &str) -> bool {
+    present
+        .split(' ')
+        .any(|offered| offered.trim_matches(['[', ']']) == word)
+}
+
 /// How a wanted value stands to the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Comparison {

@@ -1,16 +1,22 @@
 //! Kernel keys of the whole machine: one test at a time, and the old value put back.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::fcntl::{Flock, FlockArg};
+
 /// Every test that changes a node-wide key holds this for as long as it does.
 static NODE: Mutex<()> = Mutex::new(());
+
+/// The same for the tests of two checkouts on one machine: a file that each of them locks.
+const MACHINE_LOCK: &str = "/tmp/podinit-tests-node.lock";
 
 /// A node-wide key borrowed by one test; dropping it restores the value found.
 pub struct NodeKey {
     path: PathBuf,
     before: String,
+    _machine: Flock<File>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -18,6 +24,8 @@ impl NodeKey {
     /// Waits for this test's turn and remembers the present value of `path`.
     pub fn borrow(path: impl AsRef<Path>) -> Self {
         let turn = NODE.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = File::create(MACHINE_LOCK).expect("the lock file");
+        let machine = Flock::lock(lock, FlockArg::LockExclusive).expect("the lock");
         let path = path.as_ref().to_path_buf();
         let shown = fs::read_to_string(&path).expect("the key is readable");
         // sysfs shows every choice and brackets the one in force.
@@ -28,6 +36,7 @@ impl NodeKey {
         Self {
             path,
             before,
+            _machine: machine,
             _turn: turn,
         }
     }

@@ -129,3 +129,26 @@ fn comparing_alone_sends_nothing() {
         "refused: write-only: its value cannot be checked"
     );
 }
+
+#[test]
+fn a_choice_takes_only_what_it_offers() {
+    let decided = |word: &str| {
+        let key = Key::parse_sys("transparent_hugepage/enabled").unwrap();
+        let reading = Reading::Value(Secret::new("always [madvise] never\n"));
+        let wanted = Wanted::Exactly(Secret::new(word));
+        match decide(&key, &wanted, &reading, true, DEFAULT) {
+            Decision::Refused { reason, hint } => format!("{reason}, {hint}"),
+            decision => format!("{decision:?}"),
+        }
+    };
+    assert_eq!(
+        decided("bogus"),
+        "bogus is none of its choices, madvise is unchanged, one of always, madvise, never"
+    );
+    assert_eq!(
+        decided("Never"),
+        "Never is none of its choices, madvise is unchanged, one of always, madvise, never"
+    );
+    assert_eq!(decided("madvise"), "Already");
+    assert!(decided("never").starts_with("Write"));
+}

@@ -17,5 +17,6 @@
 mod architecture;
 mod contract;
 mod docs;
+mod manifests;
 mod support;
 mod sysctl;

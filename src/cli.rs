@@ -1,11 +1,11 @@
 //! The command line: global flags, and how arguments and environment become an invocation.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args as _, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::base::argument::BadArgument;
 use crate::base::deadline::Limit;
@@ -13,10 +13,10 @@ use crate::base::failure::{Failure, Kind};
 use crate::base::log;
 use crate::base::termination;
 use crate::base::text::one_line;
-use crate::base::words::{Role, roles};
 use crate::commands::{self, Command, Output};
 
 mod environment;
+mod salvage;
 
 /// Prepares the node and the shared volumes before a Pod's app starts.
 ///
@@ -118,6 +118,9 @@ pub enum Refusal {
     },
 }
 
+/// The flags that say how much to log, in each spelling.
+const LOUDNESS: [&str; 6] = ["--log-level", "--verbose", "--quiet", "-v", "-vv", "-q"];
+
 /// Reads arguments and environment; nothing is touched.
 ///
 /// # Errors
@@ -129,15 +132,25 @@ pub fn parse(
     let args: Vec<OsString> = args.into_iter().collect();
     let names = environment::check_names(&grammar(), environment);
     let mut grammar = environment::without_unset(grammar(), environment);
+    if LOUDNESS
+        .iter()
+        .any(|flag| environment::is_given(&args, flag))
+    {
+        // How much to log is one question: a flag about it beats every variable about it.
+        grammar = grammar.mut_args(|arg| match arg.get_long() {
+            Some("log-level" | "verbose" | "quiet") => arg.env(None::<&str>),
+            Some(_) | None => arg,
+        });
+    }
     grammar.build();
     let attempt = names.and_then(|()| {
-        let args = environment::add_repeated(&grammar, args.clone(), environment);
-        let args = commands::normalise(&grammar, args);
+        let words = environment::add_repeated(&grammar, args.clone(), environment);
+        let words = commands::normalise(&grammar, words);
         grammar
             .clone()
-            .try_get_matches_from(args)
+            .try_get_matches_from(words)
             .and_then(|matches| Cli::from_arg_matches(&matches))
-            .map_err(|error| explain(&error, &grammar))
+            .map_err(|error| explain(&error, &grammar, &args))
     });
     attempt.or_else(|failure| refuse(failure, &grammar, &args))
 }
@@ -153,7 +166,7 @@ fn refuse(failure: Failure, grammar: &clap::Command, args: &[OsString]) -> Resul
     {
         return Err(Refusal::Told(error.render().to_string()));
     }
-    let (global, command) = salvage(grammar, args);
+    let (global, command) = salvage::salvage(grammar, args);
     Err(Refusal::Failed {
         global: global.map(Box::new),
         command,
@@ -161,59 +174,8 @@ fn refuse(failure: Failure, grammar: &clap::Command, args: &[OsString]) -> Resul
     })
 }
 
-/// The global flags and the command's name out of a command line that cannot be obeyed, so that the
-/// refusal is told in the form and at the place that was asked for.
-fn salvage(grammar: &clap::Command, args: &[OsString]) -> (Option<Global>, Option<String>) {
-    let words = args.get(1..).unwrap_or_default();
-    let command = roles(grammar, words, |_| false)
-        .iter()
-        .position(|role| *role == Role::Positional)
-        .and_then(|at| grammar.find_subcommand(words.get(at)?));
-    let known = Global::augment_args(clap::Command::new("podinit"));
-    let read = |known: &clap::Command, words: &[OsString]| {
-        let words = std::iter::once(OsString::from("podinit")).chain(words.iter().cloned());
-        let matches = known.clone().try_get_matches_from(words).ok()?;
-        Global::from_arg_matches(&matches).ok()
-    };
-    let without_environment = known.clone().mut_args(|arg| arg.env(None::<&str>));
-    let roles = roles(command.unwrap_or(grammar), words, |_| false);
-    let mut kept: Vec<OsString> = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        if roles[at] != Role::Option || !is_global(&known, word) {
-            continue;
-        }
-        let length = if roles.get(at + 1) == Some(&Role::Value) {
-            2
-        } else {
-            1
-        };
-        let option = &words[at..at + length];
-        // A global flag may itself be what is wrong.
-        if read(&without_environment, option).is_some() {
-            kept.extend_from_slice(option);
-        }
-    }
-    let global = read(&known, &kept).or_else(|| read(&without_environment, &kept));
-    (
-        global,
-        command.map(|command| command.get_name().to_string()),
-    )
-}
-
-fn is_global(known: &clap::Command, word: &OsStr) -> bool {
-    let word = word.to_string_lossy();
-    let name = word
-        .trim_start_matches('-')
-        .split('=')
-        .next()
-        .unwrap_or_default();
-    known
-        .get_arguments()
-        .any(|arg| arg.get_long() == Some(name))
-}
-
 /// Turns clap's several lines into a reason and a hint.
-fn explain(error: &clap::Error, grammar: &clap::Command) -> Failure {
+fn explain(error: &clap::Error, grammar: &clap::Command, args: &[OsString]) -> Failure {
     if matches!(
         error.kind(),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -233,7 +195,7 @@ fn explain(error: &clap::Error, grammar: &clap::Command) -> Failure {
     }
     let rendered = error.render().to_string();
     let mut tips = Vec::new();
-    let mut reason = Vec::new();
+    let mut reason: Vec<String> = Vec::new();
     for line in rendered.lines().map(str::trim) {
         if let Some(tip) = line.strip_prefix("tip: ") {
             tips.push(tip.to_string());
@@ -248,10 +210,33 @@ fn explain(error: &clap::Error, grammar: &clap::Command) -> Failure {
     {
         tips.push(format!("did you mean {allowed}"));
     }
+    if let Some(variable) = variable_of(error, grammar, args) {
+        reason.push(format!("(from the variable {variable})"));
+    }
     if tips.is_empty() {
         tips.push("see --help".to_string());
     }
     Failure::new(Kind::Usage, one_line(&reason.join(" "))).hint(one_line(&tips.join("; ")))
+}
+
+/// The variable that brought a value which cannot be read.
+fn variable_of(error: &clap::Error, grammar: &clap::Command, args: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = named
+        .split(' ')
+        .next()
+        .filter(|flag| flag.starts_with("--"))?;
+    if error.kind() == ErrorKind::ArgumentConflict || environment::is_given(args, flag) {
+        return None;
+    }
+    let all = std::iter::once(grammar).chain(grammar.get_subcommands());
+    let mut arguments = all.flat_map(clap::Command::get_arguments);
+    let argument = arguments.find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
+    argument
+        .get_env()
+        .map(|name| name.to_string_lossy().into_owned())
 }
 
 /// The table of exit codes at the end of `--help`.

@@ -1,46 +1,62 @@
 //! The end of a run: result on stdout, last line on stderr, termination message, exit code.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use tracing::{debug, error, warn};
 
+use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
+use crate::base::stream::write_within;
 use crate::base::{log, termination};
 use crate::cli::{Global, Refusal};
 use crate::commands::Outcome;
 
-/// How the run ended.
+/// How the run ended; the result has been shown.
 #[derive(Debug)]
 pub enum Ending {
-    /// The command came to its own end.
-    Finished(Outcome),
+    /// The command came to its own end: its summary, or why it failed.
+    Finished(Result<String, Failure>),
     /// A signal ended it; with what the command had to say, if it said it in time.
-    Stopped(Signal, Option<Outcome>),
+    Stopped(Signal, Option<Result<String, Failure>>),
+}
+
+/// Time for the result when the deadline has come already: within the 250 ms that a run may be late.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Time for help and version, which know no deadline.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// Writes the result, on a thread of its own: the deadline and signals hold for a reader too that does
+/// not read. That the command itself failed outranks that its result could not be written.
+pub async fn show(outcome: Outcome, deadline: &Deadline) -> Result<String, Failure> {
+    let Outcome { stdout, ending } = outcome;
+    let limit = deadline.left_or(LAST_WORDS);
+    let printing = tokio::task::spawn_blocking(move || print(&stdout, limit));
+    let printed = printing
+        .await
+        .unwrap_or_else(|panic| Err(Failure::caused_by(Kind::Bug, panic)));
+    ending.and_then(|summary| printed.map(|()| summary))
 }
 
 /// Reports how the run ended, once and everywhere.
 pub fn conclude(global: &Global, command: &str, ending: Ending) -> ExitCode {
     match ending {
-        Ending::Finished(Outcome { stdout, ending }) => match print(&stdout).and(ending) {
-            Ok(summary) => {
-                leave_message(&global.termination_log, &summary);
-                ExitCode::SUCCESS
-            }
-            Err(failure) => fail(&global.termination_log, Some(command), &failure),
-        },
+        Ending::Finished(Ok(summary)) => {
+            leave_message(&global.termination_log, &summary);
+            ExitCode::SUCCESS
+        }
+        Ending::Finished(Err(failure)) => fail(&global.termination_log, Some(command), &failure),
         Ending::Stopped(signal, outcome) => {
             let code = 128 + signal as u8;
             let mut verdict = format!("podinit {command}: stopped ({code}) by {signal}");
-            if let Some(Outcome { stdout, ending }) = outcome {
-                // What was done is worth showing, but the signal decides how the run ended.
-                let printed = print(&stdout).err();
-                if let Some(cause) = printed.or(ending.err()) {
-                    verdict.push_str(&format!(": {cause}"));
-                }
+            // What was done is worth telling, but the signal decides how the run ended.
+            if let Some(Err(cause)) = outcome {
+                verdict.push_str(&format!(": {cause}"));
             }
             error!(code, "{verdict}");
             leave_message(
@@ -56,7 +72,7 @@ pub fn conclude(global: &Global, command: &str, ending: Ending) -> ExitCode {
 pub fn refused(refusal: Refusal) -> ExitCode {
     let (global, command, failure) = match refusal {
         Refusal::Told(text) => {
-            return match print(text.as_bytes()) {
+            return match print(text.as_bytes(), TELLING) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => ExitCode::from(failure.kind().exit_code()),
             };
@@ -120,12 +136,16 @@ fn fail(termination_log: &Path, command: Option<&str>, failure: &Failure) -> Exi
     ExitCode::from(code)
 }
 
-/// Writes the result. A reader that has left early has seen what it wanted.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+/// Writes to stdout. A reader that has left early has seen what it wanted.
+fn print(bytes: &[u8], limit: Duration) -> Result<(), Failure> {
+    let failed = |failure: Failure| failure.context("write the result to stdout");
+    match write_within(&mut std::io::stdout().lock(), bytes, limit) {
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            Err(failed(Failure::new(Kind::Unavailable, "nobody reads it"))
+                .hint("is the reader of the pipe still running?"))
+        }
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::caused_by(Kind::Local, error).context("write the result to stdout"))
+            Err(failed(Failure::caused_by(Kind::Local, error)))
         }
         Ok(()) | Err(_) => Ok(()),
     }

@@ -15,7 +15,7 @@ use base::deadline::Deadline;
 use base::failure::{Failure, Kind};
 use base::{log, signals};
 use cli::Cli;
-use commands::{Outcome, Run};
+use commands::Run;
 use conclude::Ending;
 
 /// How long a step that must not be cut in half may hold up the exit after a signal.
@@ -24,6 +24,7 @@ const GRACE: Duration = Duration::from_millis(150);
 fn main() -> ExitCode {
     // First of all: PID 1 loses the signals that nobody has asked for.
     let blocked = signals::block();
+    base::secret::forbid_core_dumps();
     #[expect(
         clippy::disallowed_methods,
         reason = "the whole of it, to refuse unknown names"
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     conclude::report_panics(global.clone(), command);
     let ending = blocked
         .and_then(|blocked| supervise(blocked, cli))
-        .unwrap_or_else(|failure| Ending::Finished(Outcome::from(failure)));
+        .unwrap_or_else(|failure| Ending::Finished(Err(failure)));
     conclude::conclude(&global, command, ending)
 }
 
@@ -58,12 +59,13 @@ fn supervise(blocked: signals::Blocked, cli: Cli) -> Result<Ending, Failure> {
             output: cli.global.output,
             grammar: cli::grammar(),
         };
-        let mut work = std::pin::pin!(cli.command.run(&run));
+        let work = async { conclude::show(cli.command.run(&run).await, &run.deadline).await };
+        let mut work = std::pin::pin!(work);
         tokio::select! {
             biased;
             signal = signals.next() => {
                 stop.send_replace(Some(signal));
-                let outcome = tokio::time::timeout(GRACE, work).await.ok();
+                let outcome = tokio::time::timeout(GRACE, &mut work).await.ok();
                 Ok(Ending::Stopped(signal, outcome))
             }
             outcome = &mut work => Ok(Ending::Finished(outcome)),

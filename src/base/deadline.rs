@@ -108,6 +108,14 @@ impl Deadline {
             .then_some(Ended::Late)
     }
 
+    /// The time left, or `least` if that is more: for telling the result of a run that is over.
+    pub fn left_or(&self, least: Duration) -> Duration {
+        let left = self.at.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
+        left.max(least)
+    }
+
     /// Runs `work` until it is done, the deadline comes or a signal does.
     ///
     /// # Errors

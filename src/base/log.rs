@@ -1,15 +1,19 @@
 //! Events on stderr: one line each, in text or JSON.
 
 use std::fmt;
-use std::io::Write as _;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
+use super::stream::write_within;
 use super::text::one_line;
+
+/// How long a line waits for a reader of stderr that is behind: less than the grace after a signal.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,6 +56,7 @@ pub fn start(format: Format, threshold: Threshold) {
     let lines = Lines {
         format,
         level: threshold.level(),
+        is_heard: AtomicBool::new(true),
     };
     // The only possible error is that logging has been started before.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
@@ -60,6 +65,7 @@ pub fn start(format: Format, threshold: Threshold) {
 struct Lines {
     format: Format,
     level: Level,
+    is_heard: AtomicBool,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -72,9 +78,11 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = render(self.format, SystemTime::now(), event);
         line.push('\n');
-        // One write per line, so that lines of two processes never mix. When stderr is closed there
-        // is nobody left to tell.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        // When nobody reads stderr there is nobody left to tell; then no further line waits for it.
+        if self.is_heard.load(Ordering::Relaxed) {
+            let written = write_within(&mut std::io::stderr().lock(), line.as_bytes(), PATIENCE);
+            self.is_heard.store(written.is_ok(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -140,7 +148,7 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Capture {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let now = UNIX_EPOCH + std::time::Duration::from_millis(1_500);
+            let now = UNIX_EPOCH + Duration::from_millis(1_500);
             self.1.lock().unwrap().push(render(self.0, now, event));
         }
     }

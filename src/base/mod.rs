@@ -7,6 +7,7 @@ pub mod log;
 pub mod retry;
 pub mod secret;
 pub mod signals;
+pub mod stream;
 pub mod termination;
 pub mod text;
 pub mod words;

@@ -27,6 +27,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Keeps secrets out of core dumps. A kernel that refuses leaves things as they were.
+pub fn forbid_core_dumps() {
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

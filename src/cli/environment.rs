@@ -22,7 +22,7 @@ pub(super) fn without_unset(grammar: Command, environment: &[(OsString, OsString
             return false;
         };
         let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
-        value.is_empty() || (is_switch && is_false(value))
+        value.as_bytes().trim_ascii().is_empty() || (is_switch && is_false(value))
     };
     grammar
         .mut_args(|arg| {
@@ -43,7 +43,10 @@ fn is_false(value: &OsStr) -> bool {
         .is_some_and(|text| FALSE.contains(&text.to_lowercase().as_str()))
 }
 
-fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &OsStr) -> Option<&'a OsStr> {
+pub(super) fn lookup<'a>(
+    environment: &'a [(OsString, OsString)],
+    name: &OsStr,
+) -> Option<&'a OsStr> {
     environment
         .iter()
         .find(|(known, _)| known == name)
@@ -153,7 +156,7 @@ pub(super) fn add_repeated(
 }
 
 /// Whether `--flag` or `--flag=…` stands among the options.
-fn is_given(args: &[OsString], flag: &str) -> bool {
+pub(super) fn is_given(args: &[OsString], flag: &str) -> bool {
     args.iter()
         .take_while(|arg| *arg != "--")
         .filter_map(|arg| arg.as_bytes().strip_prefix(flag.as_bytes()))
@@ -263,6 +266,7 @@ mod tests {
             assert!(!reads("PODINIT_CHECK", word), "{word}");
         }
         assert!(!reads("PODINIT_MIN", ""));
+        assert!(!reads("PODINIT_MIN", " \n"));
         assert!(reads("PODINIT_MIN", "0"));
     }
 }

@@ -1,13 +1,16 @@
 //! What every subcommand promises, from one table: a new command adds its row and is held to all of it.
 
 use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::support::{Podinit, binary, machine_to_itself};
+use super::support::{Podinit, binary, machine_to_itself, running};
 
 /// One subcommand.
 struct Subject {
@@ -429,5 +432,138 @@ fn completions_and_manual_pages_know_every_command() {
             page.stdout.contains(".TH") && page.stdout.contains(name),
             "{name}"
         );
+    }
+}
+
+/// The reader of a pipe that is full already, and never reads.
+fn stuck_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let size = nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_GETPIPE_SZ).expect("its size");
+    writer
+        .write_all(&vec![b'x'; usize::try_from(size).expect("a size")])
+        .expect("room");
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_that_does_not_read_outlasts_neither_the_deadline_nor_a_signal() {
+    let _turn = machine_to_itself();
+    for Subject { works, .. } in SUBJECTS {
+        let (_reader, writer) = stuck_pipe();
+        let started = Instant::now();
+        let out = Command::new(binary())
+            .args(*works)
+            .args(["--timeout", "500ms"])
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("it starts");
+        assert_eq!(out.status.code(), Some(69), "{works:?}");
+        assert!(
+            String::from_utf8_lossy(&out.stderr).contains("nobody reads it"),
+            "{works:?}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_millis(900),
+            "{works:?} took {:?}",
+            started.elapsed()
+        );
+
+        let (_reader, writer) = stuck_pipe();
+        let child = Command::new(binary())
+            .args(*works)
+            .args(["--timeout", "0"])
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        let mut child = child;
+        running::wait_until_listening(pid);
+        kill(pid, Signal::SIGTERM).expect("it still runs");
+        let sent = Instant::now();
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(143), "{works:?}");
+        assert!(
+            sent.elapsed() < Duration::from_millis(250),
+            "{works:?} took {:?}",
+            sent.elapsed()
+        );
+    }
+    for (code, args) in SUBJECTS.iter().flat_map(|subject| subject.fails) {
+        let (_reader, writer) = stuck_pipe();
+        let started = Instant::now();
+        let mut child = Command::new(binary())
+            .args(*args)
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .expect("it starts");
+        assert_eq!(
+            child.wait().expect("it ends").code(),
+            Some(*code),
+            "{args:?}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_millis(900),
+            "{args:?} took {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn the_commands_failure_outranks_a_result_that_cannot_be_written() {
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let out = Command::new(binary())
+        .args([
+            "sysctl",
+            "--check",
+            "vm.max_map_count>=1",
+            "vm.no_such_key=1",
+        ])
+        .stdout(full)
+        .output()
+        .expect("it starts");
+    assert_eq!(out.status.code(), Some(66));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("vm.no_such_key"));
+}
+
+#[test]
+fn one_bad_variable_costs_none_of_the_others() {
+    let out = podinit(&["sysctl", "vm.max_map_count>=1"])
+        .env("PODINIT_TIMEOUT", "soon")
+        .env("PODINIT_LOG_FORMAT", "json")
+        .termination_log()
+        .run();
+    out.ends_with(64);
+    assert!(out.stderr.starts_with('{'), "{}", out.stderr);
+    assert!(
+        out.termination().contains("PODINIT_TIMEOUT"),
+        "{}",
+        out.termination()
+    );
+    // How much to log is one question, and a flag answers it before any variable.
+    podinit(&["sysctl", "--check", "vm.max_map_count>=1", "-v"])
+        .env("PODINIT_QUIET", "true")
+        .run()
+        .succeeds();
+}
+
+#[test]
+fn no_core_is_dumped() {
+    for args in SUBJECTS.iter().filter_map(|subject| subject.waits) {
+        let waiting = podinit(args).uid(1000).spawn();
+        waiting.line_with("waiting");
+        // The files of a process that may not be dumped belong to root, whoever it runs as.
+        let owner = fs::metadata(format!("/proc/{}/maps", waiting.pid()))
+            .expect("it runs")
+            .uid();
+        waiting.signal(Signal::SIGTERM);
+        waiting.finish().ends_with(143);
+        assert_eq!(owner, 0, "{args:?}");
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::plan::{Decision, Rules};
+use super::plan::{Decision, Rules, displayed};
 use super::problem::Problem;
+use super::proc::Reading;
 use super::scope::Scope;
 use super::survey::{Item, Node, as_bound};
 use super::write::write_once;
@@ -19,6 +20,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// How often a value that somebody else changes is written again.
 const ROUNDS: usize = 5;
+
+/// After so many readings signals are looked at.
+const BREATH: usize = 64;
 
 /// Brings every item to the wanted state, as far as the kernel lets it.
 ///
@@ -42,7 +46,6 @@ pub(super) async fn apply(
             continue;
         }
         check(deadline)?;
-        announce(item);
         let is_written = write_item(node, item, rules, deadline).await;
         written += usize::from(is_written);
         wrote_bound |= is_written && item.is_bound();
@@ -69,7 +72,7 @@ pub(super) async fn apply(
         .iter()
         .filter(|item| item.is_written && item.problem.is_none())
     {
-        advise(item);
+        advise(item, "went down");
     }
     proof
 }
@@ -87,7 +90,14 @@ async fn verify(
             pause(deadline, SETTLE).await?;
         }
         wrote_bound = false;
-        for item in items.iter_mut().filter(|item| item.problem.is_none()) {
+        for (at, item) in items.iter_mut().enumerate() {
+            if at % BREATH == 0 {
+                tokio::task::yield_now().await;
+                check(deadline)?;
+            }
+            if item.problem.is_some() {
+                continue;
+            }
             if matches!(item.decision, Some(Decision::Send(_))) {
                 continue;
             }
@@ -133,22 +143,21 @@ fn has_work(item: &Item) -> bool {
         )
 }
 
-/// What an operator should know of a write that is about to happen.
-fn announce(item: &Item) {
+/// What an operator should know of a setting that was written, or would be.
+fn advise(item: &Item, verb: &str) {
     let key = &item.entry.key;
-    if let Some(Decision::Write { lowers: true, .. }) = item.decision {
-        let from = item.present().unwrap_or_default();
+    if item.is_lowered {
+        let reading = |reading: &Option<Reading>| {
+            let shown = reading.as_ref().and_then(|reading| displayed(key, reading));
+            shown.unwrap_or_default()
+        };
         let bound = as_bound(key, &item.entry.wanted);
+        let from = reading(&item.before);
         let to = bound.rsplit(">=").next().unwrap_or_default();
         warn!(
-            "{key} goes down from {from} to {to}. hint: write {bound} to never lower it, or pass --never-lower"
+            "{key} {verb} from {from} to {to}. hint: write {bound} to never lower it, or pass --never-lower"
         );
     }
-}
-
-/// What an operator should know of a value that is there now.
-fn advise(item: &Item) {
-    let key = &item.entry.key;
     if item.scope == Scope::Pid {
         warn!(
             "{key} ends with this container's pid namespace, unless the Pod has shareProcessNamespace: true"
@@ -212,12 +221,12 @@ fn stored_differently(item: &Item, rules: Rules) -> Problem {
 /// Opens each target for writing and closes it: what `--dry-run` can know of a write.
 pub(super) fn rehearse(node: &Node, items: &mut [Item], rules: Rules) {
     for item in items.iter_mut().filter(|item| has_work(item)) {
-        announce(item);
         let Some(facts) = item.facts else { continue };
         if let Err(trouble) = node.kernel.open_for_writing(&item.entry.key, facts) {
             item.problem = Some(node.explain(item, trouble, rules));
         } else {
-            advise(item);
+            item.is_lowered = matches!(item.decision, Some(Decision::Write { lowers: true, .. }));
+            advise(item, "would go down");
         }
     }
 }
@@ -232,7 +241,7 @@ pub(super) fn mark_unreached(items: &mut [Item], ended: Ended, rules: Rules) {
         .iter_mut()
         .filter(|item| has_work(item) && !item.is_written)
     {
-        item.problem =
-            Some(Problem::new(Kind::Unavailable, reason).during(&[&item.attempt(rules)]));
+        let problem = Problem::new(Kind::Unavailable, reason).during(&[&item.attempt(rules)]);
+        item.problem = Some(problem.hint("give it more time with --timeout"));
     }
 }

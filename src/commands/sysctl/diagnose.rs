@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use super::key::{Key, Tree};
 use super::problem::Problem;
 use super::proc::{Cause, Facts, Step, Trouble};
-use super::scope::{Bringer, Scope, is_node_network_only, is_node_network_write, is_safe};
+use super::scope::{self, Bringer, Scope, is_node_network_only, is_node_network_write, is_safe};
 use super::surroundings::Surroundings;
 use crate::base::failure::Kind;
 
@@ -24,12 +24,26 @@ pub(super) struct Evidence<'a> {
     pub(super) algorithms: Option<String>,
 }
 
+/// How much of sysfs there is around a key of `--sys` that is missing.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sysfs {
+    /// The key's group is there.
+    Group,
+    /// sysfs is, the group is not.
+    #[default]
+    Mounted,
+    /// No sysfs at all: a hostPath that was forgotten.
+    Missing,
+}
+
 /// What stands near a missing key.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Absence {
     /// The key exists if some dots belong to one component.
     pub(super) joined: Option<Key>,
-    /// What could still bring it.
+    /// How much of sysfs there is around a key of `--sys`.
+    pub(super) sysfs: Sysfs,
+    /// What is not there and could bring it.
     pub(super) bringer: Option<Bringer>,
     /// The nearest name there is.
     pub(super) nearest: Option<String>,
@@ -73,18 +87,28 @@ fn not_kernel(reason: &str) -> Problem {
 }
 
 /// An errno as an operator reads it: `invalid argument (EINVAL)`.
-pub(super) fn words(errno: Errno) -> String {
-    format!("{} ({errno:?})", errno.desc().to_lowercase())
+fn words(errno: Errno) -> String {
+    let words = match errno {
+        // The C library's words for it are about mathematics.
+        Errno::ERANGE => "out of range".to_string(),
+        other => other.desc().to_lowercase(),
+    };
+    format!("{words} ({errno:?})")
 }
 
 fn missing(evidence: &Evidence<'_>) -> Problem {
     let Absence {
         joined,
+        sysfs,
         bringer,
         nearest,
         interfaces,
     } = &evidence.absence;
-    let no_such_key = Problem::new(Kind::Missing, "no such key");
+    // Whether it can come is told by its name alone: an interface's group appears before its keys.
+    let no_such_key = Problem {
+        is_awaited: scope::bringer(evidence.key).is_some(),
+        ..Problem::new(Kind::Missing, "no such key")
+    };
     if let Some(key) = joined {
         return no_such_key.hint(format!("did you mean {key}"));
     }
@@ -93,8 +117,14 @@ fn missing(evidence: &Evidence<'_>) -> Problem {
             Some("ksm") => "KSM",
             Some(_) | None => "transparent huge pages",
         };
-        return Problem::new(Kind::Missing, format!("this kernel has no {what}"))
-            .hint("podinit can change only what the node's kernel was built with");
+        return match sysfs {
+            Sysfs::Group => no_such_key
+                .detail(format!(" on Linux {}", evidence.surroundings.release))
+                .hint("the kernel's documentation of mm names the settings there are"),
+            Sysfs::Mounted => Problem::new(Kind::Missing, format!("this kernel has no {what}"))
+                .hint("podinit can change only what the node's kernel was built with"),
+            Sysfs::Missing => not_kernel("no sysfs is mounted there"),
+        };
     }
     if is_node_network_only(evidence.key) && !evidence.surroundings.host_network {
         return Problem::new(Kind::Missing, "exists only in the node's network namespace")
@@ -102,19 +132,12 @@ fn missing(evidence: &Evidence<'_>) -> Problem {
     }
     match bringer {
         Some(Bringer::Module(module)) => {
-            return Problem {
-                is_awaited: true,
-                ..no_such_key
-            }
-            .hint(format!("load the module: modprobe {module} on the node"));
+            return no_such_key.hint(format!("load the module: modprobe {module} on the node"));
         }
         Some(Bringer::Interface(interface)) => {
-            return Problem {
-                is_awaited: true,
-                ..no_such_key
-            }
-            .detail(format!(", no interface {interface}"))
-            .hint(format!("the interfaces here are {}", interfaces.join(", ")));
+            return no_such_key
+                .detail(format!(", no interface {interface}"))
+                .hint(format!("the interfaces here are {}", interfaces.join(", ")));
         }
         None => {}
     }
@@ -145,7 +168,11 @@ fn denied(errno: Errno, facts: Option<Facts>, evidence: &Evidence<'_>) -> Proble
     if errno != Errno::EROFS && !surroundings.euid.is_root() {
         let problem =
             reason("permission denied").detail(format!(", uid {} is not root", surroundings.euid));
-        return problem.hint(if is_node_wide {
+        return problem.hint(if key.tree == Tree::KernelMm {
+            "run this container as runAsUser: 0, with hostPath /sys mounted at /host-sys and --sys-root \
+             /host-sys; it needs no more than that"
+                .to_string()
+        } else if is_node_wide {
             format!("{RAISE_PRIVILEGES}; privileged alone is not enough, capabilities do not help")
         } else if is_safe(key) {
             "put it in the Pod's securityContext.sysctls, no privilege needed".to_string()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::{error, info};
 
 use super::key::Subject;
+use super::offload::off_thread;
 use super::setting::{Line, Setting, Source, parse_line};
 use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
@@ -37,20 +38,13 @@ pub(super) async fn load(paths: Vec<PathBuf>, deadline: &Deadline) -> Result<Loa
         return Err(Failure::new(Kind::Usage, "--load - is given twice")
             .hint("standard input can be read only once"));
     }
-    // On its own thread: a pipe may stay silent, and the deadline still holds.
-    let reading = tokio::task::spawn_blocking(move || read_all(&paths));
-    let texts = match deadline.within(reading).await {
-        Ok(Ok(texts)) => texts?,
-        Ok(Err(panic)) => {
-            return Err(Failure::caused_by(Kind::Bug, panic).context("read the --load files"));
-        }
-        Err(_) => {
-            return Err(Failure::new(Kind::Unavailable, "no end of the input came")
-                .context("read the --load files")
-                .hint("is the writer of standard input or of the pipe still running?"));
-        }
-    };
-    interpret(&texts)
+    // A pipe may stay silent, and the deadline still holds.
+    let reading = off_thread(move || interpret(&read_all(&paths)?));
+    deadline.within(reading).await.unwrap_or_else(|_| {
+        Err(Failure::new(Kind::Unavailable, "no end of the input came")
+            .context("read the --load files")
+            .hint("is the writer of standard input or of the pipe still running?"))
+    })
 }
 
 fn is_stdin(path: &Path) -> bool {

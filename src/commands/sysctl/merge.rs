@@ -1,5 +1,7 @@
 //! All that was said of one key, added up: a later `=` replaces, bounds get stricter.
 
+use std::collections::{HashMap, HashSet};
+
 use super::key::{Key, Subject};
 use super::setting::{Ask, Setting, Source};
 use crate::base::failure::{Failure, Kind};
@@ -36,38 +38,38 @@ pub(super) fn merge(
     exclusions: &[Subject],
     existing: &[Key],
 ) -> Result<Vec<Entry>, Failure> {
-    let explicit: Vec<&Key> = settings
+    let explicit: HashSet<&Key> = settings
         .iter()
         .filter_map(|(_, setting)| match &setting.subject {
             Subject::One(key) => Some(key),
             Subject::Glob(..) => None,
         })
         .collect();
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries = Entries::default();
     for (source, setting) in settings {
         match &setting.subject {
-            Subject::One(key) => add(&mut entries, key, setting, source)?,
+            Subject::One(key) => entries.add(key, setting, source)?,
             Subject::Glob(pattern, _) => {
                 let mut covered = existing
                     .iter()
                     .filter(|key| setting.subject.covers(key))
                     .peekable();
                 if covered.peek().is_none() {
-                    entries.push(Entry {
+                    entries.places.push(Some(Entry {
                         is_empty_glob: true,
                         ..entry(pattern, setting, source)
-                    });
+                    }));
                 }
                 for key in covered {
                     let is_excluded = exclusions.iter().any(|exclusion| exclusion.covers(key));
-                    if !is_excluded && !explicit.contains(&key) {
-                        add(&mut entries, key, setting, source)?;
+                    if !is_excluded && !explicit.contains(key) {
+                        entries.add(key, setting, source)?;
                     }
                 }
             }
         }
     }
-    Ok(entries)
+    Ok(entries.places.into_iter().flatten().collect())
 }
 
 /// Whether any setting needs the list of existing keys.
@@ -97,42 +99,43 @@ fn entry(key: &Key, setting: &Setting, source: &Source) -> Entry {
     }
 }
 
-fn add(
-    entries: &mut Vec<Entry>,
-    key: &Key,
-    setting: &Setting,
-    source: &Source,
-) -> Result<(), Failure> {
-    let mut new = entry(key, setting, source);
-    let Some(at) = entries
-        .iter()
-        .position(|old| old.key == *key && !old.is_empty_glob)
-    else {
-        entries.push(new);
-        return Ok(());
-    };
-    let old = &mut entries[at];
-    let (
-        Wanted::Between { lower, upper },
-        Wanted::Between {
-            lower: new_lower,
-            upper: new_upper,
-        },
-    ) = (&old.wanted, &new.wanted)
-    else {
-        // What was said before is as if never said, its place in the order included.
-        entries.remove(at);
-        entries.push(new);
-        return Ok(());
-    };
-    let lower = strictest(key, lower.as_ref(), new_lower.as_ref(), u64::max)?;
-    let upper = strictest(key, upper.as_ref(), new_upper.as_ref(), u64::min)?;
-    check(key, lower.as_deref(), upper.as_deref())?;
-    new.wanted = Wanted::Between { lower, upper };
-    // Two bounds are one demand: it may be skipped only if each of them may.
-    new.optional = new.optional && old.optional;
-    *old = new;
-    Ok(())
+/// The entries in their order. A place is empty once a later `=` has replaced what stood there.
+#[derive(Default)]
+struct Entries {
+    places: Vec<Option<Entry>>,
+    by_key: HashMap<Key, usize>,
+}
+
+impl Entries {
+    fn add(&mut self, key: &Key, setting: &Setting, source: &Source) -> Result<(), Failure> {
+        let mut new = entry(key, setting, source);
+        let old = self.by_key.get(key).and_then(|at| self.places.get_mut(*at));
+        if let Some(place) = old {
+            if let (
+                Some(old),
+                Wanted::Between {
+                    lower: new_lower,
+                    upper: new_upper,
+                },
+            ) = (&*place, &new.wanted)
+                && let Wanted::Between { lower, upper } = &old.wanted
+            {
+                let lower = strictest(key, lower.as_ref(), new_lower.as_ref(), u64::max)?;
+                let upper = strictest(key, upper.as_ref(), new_upper.as_ref(), u64::min)?;
+                check(key, lower.as_deref(), upper.as_deref())?;
+                new.wanted = Wanted::Between { lower, upper };
+                // Two bounds are one demand: it may be skipped only if each of them may.
+                new.optional = new.optional && old.optional;
+                *place = Some(new);
+                return Ok(());
+            }
+            // What was said before is as if never said, its place in the order included.
+            *place = None;
+        }
+        self.by_key.insert(key.clone(), self.places.len());
+        self.places.push(Some(new));
+        Ok(())
+    }
 }
 
 fn strictest(

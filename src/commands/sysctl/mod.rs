@@ -7,6 +7,7 @@ mod key;
 mod list;
 mod load;
 mod merge;
+mod offload;
 mod plan;
 mod problem;
 mod proc;
@@ -23,12 +24,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::info;
+
+use self::offload::{in_time, off_thread};
 use self::plan::Rules;
-use self::proc::Kernel;
 use self::report::{Tense, render, summary, verdict};
 pub use self::request::Args;
 use self::request::{Mode, Request, Task, task};
-use self::surroundings::Surroundings;
 use self::survey::{Item, Node, warn_of_equality, warn_of_octal};
 use super::{Outcome, Run};
 use crate::base::deadline::Ended;
@@ -42,37 +44,35 @@ const POLL: Duration = Duration::from_millis(250);
 pub(super) async fn run(args: Args, run: &Run) -> Outcome {
     match task(args, &run.deadline).await {
         Err(failure) => Outcome::from(failure),
-        Ok(Task::List(pattern)) => list_keys(&pattern, run).unwrap_or_else(Outcome::from),
-        Ok(Task::Settle(request, mode)) => settle(&request, mode, run)
+        Ok(Task::List(pattern)) => list_keys(pattern, run).await.unwrap_or_else(Outcome::from),
+        Ok(Task::Settle(request, mode)) => settle(request, mode, run)
             .await
             .unwrap_or_else(Outcome::from),
     }
 }
 
-fn observe(sys_root: &Path, uses_sys: bool) -> Result<Arc<Node>, Failure> {
-    let kernel = Kernel::open(sys_root, uses_sys)?;
-    Ok(Arc::new(Node {
-        kernel,
-        surroundings: Surroundings::observe(),
-    }))
-}
-
-fn list_keys(pattern: &str, run: &Run) -> Result<Outcome, Failure> {
-    let node = observe(Path::new("/sys"), false)?;
-    let (stdout, summary) = list::list(&node, pattern, run.output)?;
+async fn list_keys(pattern: String, run: &Run) -> Result<Outcome, Failure> {
+    let output = run.output;
+    let work = move || list::list(&*Node::observe(Path::new("/sys"), false)?, &pattern, output);
+    let (stdout, summary) = in_time(&run.deadline, "list keys", off_thread(work)).await?;
     Ok(Outcome {
         stdout,
         ending: Ok(summary),
     })
 }
 
-async fn settle(request: &Request, mode: Mode, run: &Run) -> Result<Outcome, Failure> {
-    let node = observe(&request.sys_root, request.uses_sys())?;
+async fn settle(request: Request, mode: Mode, run: &Run) -> Result<Outcome, Failure> {
+    let node = Node::observe(&request.sys_root, request.uses_sys())?;
     let rules = Rules {
         never_lower: request.never_lower,
         compare_only: mode != Mode::Set,
     };
-    let mut items = node.survey(request, rules)?;
+    let request = Arc::new(request);
+    let reading = survey(&node, &request, mode, rules);
+    let mut items = in_time(&run.deadline, "read the settings", reading).await?;
+    if items.is_empty() {
+        info!("nothing to do: no key is left of what was said");
+    }
     warn_of_octal(&items);
     match (mode, run.dry_run) {
         (Mode::Set, false) => {
@@ -100,16 +100,36 @@ async fn settle(request: &Request, mode: Mode, run: &Run) -> Result<Outcome, Fai
         }
         (Mode::Wait, false) => {
             warn_of_equality(&items);
-            let waited = wait(&node, request, rules, &mut items, run).await;
+            let waited = wait(&node, &request, rules, &mut items, run).await;
             outcome(&items, Tense::Compared, waited, run)
         }
     }
 }
 
+/// The state of all settings. What `--wait` can still see coming counts as not there yet.
+async fn survey(
+    node: &Arc<Node>,
+    request: &Arc<Request>,
+    mode: Mode,
+    rules: Rules,
+) -> Result<Vec<Item>, Failure> {
+    let (node, request) = (Arc::clone(node), Arc::clone(request));
+    let work = move || node.survey(&request, rules);
+    let mut items = off_thread(work).await?;
+    if mode == Mode::Wait {
+        for problem in items.iter_mut().filter_map(|item| item.problem.as_mut()) {
+            if problem.is_awaited {
+                problem.kind = Kind::Unavailable;
+            }
+        }
+    }
+    Ok(items)
+}
+
 /// Looks until everything is as wanted; what can still come is waited for.
 async fn wait(
-    node: &Node,
-    request: &Request,
+    node: &Arc<Node>,
+    request: &Arc<Request>,
     rules: Rules,
     items: &mut Vec<Item>,
     run: &Run,
@@ -121,7 +141,7 @@ async fn wait(
     let mut is_first = true;
     until(&run.deadline, backoff, async || {
         if !std::mem::take(&mut is_first) {
-            *items = node.survey(request, rules)?;
+            *items = survey(node, request, Mode::Wait, rules).await?;
         }
         verdict(items, Tense::Compared, Kind::Unavailable)
     })

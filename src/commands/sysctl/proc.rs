@@ -155,6 +155,25 @@ impl Kernel {
         }
     }
 
+    /// Opens the key's file and makes sure that it is the kernel's: a false `--sys-root` could hold
+    /// anything, also a pipe, whose other end is not waited for.
+    fn open_checked(&self, key: &Key, flags: OFlag) -> Result<OwnedFd, Cause> {
+        let nonblocking = if flags.contains(OFlag::O_PATH) {
+            OFlag::empty()
+        } else {
+            OFlag::O_NONBLOCK
+        };
+        let file = self
+            .open_below(key, flags | nonblocking)
+            .map_err(Cause::Errno)?;
+        let magic = fstatfs(&file).map_err(Cause::Errno)?.filesystem_type();
+        if magic == PROC_MAGIC || magic == SYSFS_MAGIC {
+            Ok(file)
+        } else {
+            Err(Cause::NotKernel)
+        }
+    }
+
     /// Looks at the key's file without opening it for anything.
     ///
     /// # Errors
@@ -166,15 +185,11 @@ impl Kernel {
             facts: None,
         };
         let errno = |errno| trouble(Cause::Errno(errno));
-        let file = self.open_below(key, OFlag::O_PATH).map_err(errno)?;
+        let file = self.open_checked(key, OFlag::O_PATH).map_err(trouble)?;
         let stat = fstat(&file).map_err(errno)?;
         let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
         if kind == SFlag::S_IFLNK {
             return Err(errno(Errno::ELOOP));
-        }
-        let magic = fstatfs(&file).map_err(errno)?.filesystem_type();
-        if magic != PROC_MAGIC && magic != SYSFS_MAGIC {
-            return Err(trouble(Cause::NotKernel));
         }
         if kind == SFlag::S_IFDIR {
             return Err(trouble(Cause::Group));
@@ -194,19 +209,19 @@ impl Kernel {
         if !facts.can_be_read() {
             return Ok(Reading::WriteOnly);
         }
-        let trouble = |errno| Trouble {
+        let trouble = |cause| Trouble {
             step: Step::Read,
-            cause: Cause::Errno(errno),
+            cause,
             facts: Some(facts),
         };
-        let file = self.open_below(key, OFlag::O_RDONLY).map_err(trouble)?;
+        let file = self.open_checked(key, OFlag::O_RDONLY).map_err(trouble)?;
         let mut buffer = vec![0; MAX_VALUE];
         loop {
             match read(&file, &mut buffer) {
                 Ok(count) => return Ok(Reading::Value(Secret::new(&buffer[..count]))),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EIO) => return Ok(Reading::Unset),
-                Err(errno) => return Err(trouble(errno)),
+                Err(errno) => return Err(trouble(Cause::Errno(errno))),
             }
         }
     }
@@ -216,10 +231,10 @@ impl Kernel {
     /// # Errors
     /// What the kernel says.
     pub(super) fn open_for_writing(&self, key: &Key, facts: Facts) -> Result<OwnedFd, Trouble> {
-        self.open_below(key, OFlag::O_WRONLY)
-            .map_err(|errno| Trouble {
+        self.open_checked(key, OFlag::O_WRONLY)
+            .map_err(|cause| Trouble {
                 step: Step::Open,
-                cause: Cause::Errno(errno),
+                cause,
                 facts: Some(facts),
             })
     }
@@ -239,9 +254,16 @@ impl Kernel {
             .collect()
     }
 
-    /// Whether something, key or group, lies at `key`.
+    /// Whether something of the kernel's, key or group, lies at `key`.
     pub(super) fn exists(&self, key: &Key) -> bool {
-        self.open_below(key, OFlag::O_PATH).is_ok()
+        self.open_checked(key, OFlag::O_PATH).is_ok()
+    }
+
+    /// Whether sysfs is mounted where `--sys-root` says.
+    pub(super) fn has_sysfs(&self) -> bool {
+        let magic =
+            |root: &OwnedFd| fstatfs(root).is_ok_and(|stat| stat.filesystem_type() == SYSFS_MAGIC);
+        self.sys.as_ref().is_some_and(magic)
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::plan::{Decision, asked, displayed};
-use super::problem::Problem;
 use super::scope::Scope;
 use super::survey::{Item, as_bound, is_higher};
 use crate::base::failure::{Failure, Kind};
@@ -250,7 +249,7 @@ pub(super) fn verdict(items: &[Item], tense: Tense, unmet: Kind) -> Result<(), F
     let mut failures = Vec::new();
     for item in items.iter().filter(|item| !item.entry.optional) {
         match (&item.problem, Action::of(item, tense)) {
-            (Some(problem), _) => failures.push((problem_failure(problem, unmet), false)),
+            (Some(problem), _) => failures.push((problem.failure(), problem.kind == unmet)),
             (None, Action::Unmet) => failures.push((unmet_failure(item, unmet), true)),
             (None, _) => {}
         }
@@ -269,17 +268,6 @@ pub(super) fn verdict(items: &[Item], tense: Tense, unmet: Kind) -> Result<(), F
     } else {
         failure
     })
-}
-
-/// A key that can still come is waited for like a value that can.
-fn problem_failure(problem: &Problem, unmet: Kind) -> Failure {
-    let is_waited_for = unmet.is_retried() && problem.is_awaited;
-    let kind = if is_waited_for { unmet } else { problem.kind };
-    Problem {
-        kind,
-        ..problem.clone()
-    }
-    .failure()
 }
 
 fn unmet_failure(item: &Item, kind: Kind) -> Failure {

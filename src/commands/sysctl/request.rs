@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use super::key::{Subject, Tree};
 use super::load::{Loaded, load};
 use super::merge::merge;
+use super::offload::{in_time, off_thread};
 use super::setting::{Maximum, Minimum, Setting, Source, SysSetting};
 use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
@@ -185,7 +186,11 @@ pub(super) async fn task(args: Args, deadline: &Deadline) -> Result<Task, Failur
         sys_root,
     };
     // Bounds that contradict each other are known before the kernel is asked for anything.
-    merge(&request.settings, &request.exclusions, &[])?;
+    let checking = off_thread(move || {
+        merge(&request.settings, &request.exclusions, &[])?;
+        Ok(request)
+    });
+    let request = in_time(deadline, "merge the settings", checking).await?;
     let mode = match (check, wait) {
         (true, _) => Mode::Check,
         (false, true) => Mode::Wait,

@@ -170,9 +170,10 @@ pub(super) fn is_never_listed(key: &Key) -> bool {
     key.fits("vm.stat_refresh")
 }
 
-/// Whether the key's value is a secret.
+/// Whether the key's value is a secret; a pattern's is if it could match such a key.
 pub(super) fn is_hidden(key: &Key) -> bool {
-    key.fits("net.ipv4.tcp_fastopen_key") || key.fits("*.stable_secret")
+    let could_match = |name| glob::Pattern::new(key.last()).is_ok_and(|last| last.matches(name));
+    key.tree == Tree::ProcSys && (could_match("tcp_fastopen_key") || could_match("stable_secret"))
 }
 
 /// What can bring a key that is missing.
@@ -262,6 +263,8 @@ mod tests {
         assert!(is_node_network_write(&key("net.core.rmem_max")));
         assert!(is_hidden(&key("net.ipv6.conf.all.stable_secret")));
         assert!(is_hidden(&key("net.ipv4.tcp_fastopen_key")));
+        assert!(is_hidden(&key("net.ipv6.conf.eth9.stable*")));
+        assert!(!is_hidden(&key("net.ipv6.conf.all.forwarding")));
         assert!(is_always_written(&key("net.ipv6.route.flush")));
         assert!(is_never_listed(&key("vm.stat_refresh")));
     }

@@ -119,8 +119,7 @@ fn named(key: &str) -> String {
 }
 
 fn no_operator(word: &str) -> BadArgument {
-    // What follows white space may be a value, and so a secret.
-    let word = named(word.split_whitespace().next().unwrap_or_default());
+    let word = first_word(word);
     BadArgument {
         reason: format!("`{word}` has no operator"),
         hint: format!(
@@ -207,8 +206,20 @@ impl FromStr for Setting {
     }
 }
 
+/// A value may begin with one dash; with two it is the next flag, and the value was forgotten.
+fn refuse_flag(text: &str, flag: &str) -> Result<(), BadArgument> {
+    if !text.starts_with("--") {
+        return Ok(());
+    }
+    Err(BadArgument {
+        reason: format!("--{flag} has no value: {} follows it", first_word(text)),
+        hint: format!("write --{flag} KEY=VALUE"),
+    })
+}
+
 /// Reads `KEY=N` for the flag `--min` or `--max`.
 fn flag_bound(text: &str, flag: &str) -> Result<(bool, Subject, Vec<u64>), BadArgument> {
+    refuse_flag(text, flag)?;
     let parts = split(text).map_err(|bad| BadArgument {
         hint: format!("write --{flag} KEY=N"),
         ..bad
@@ -266,6 +277,7 @@ impl FromStr for SysSetting {
     type Err = BadArgument;
 
     fn from_str(text: &str) -> Result<Self, BadArgument> {
+        refuse_flag(text, "sys")?;
         let Parts {
             optional,
             key,
@@ -307,20 +319,30 @@ pub(super) fn parse_line(line: &str) -> Result<Option<Line>, BadArgument> {
     if let Some(key) = line.strip_prefix('-')
         && !key.contains(['=', '<', '>'])
     {
+        refuse_comment(key, key)?;
         return Subject::parse(key.trim()).map(|subject| Some(Line::Exclusion(subject)));
     }
-    let value = split(line)?.value;
-    let mut before = ' ';
-    for character in value.chars() {
-        if matches!(character, '#' | ';') && before.is_whitespace() {
-            return Err(BadArgument {
-                reason: format!("{}: a comment behind the value", named(split(line)?.key)),
-                hint: "comments stand on their own line".to_string(),
-            });
-        }
-        before = character;
-    }
+    let parts = split(line)?;
+    refuse_comment(parts.key, parts.value)?;
     line.parse().map(|setting| Some(Line::Setting(setting)))
+}
+
+/// A comment behind a value would reach the kernel as a part of it.
+fn refuse_comment(key: &str, text: &str) -> Result<(), BadArgument> {
+    let is_comment = |pair: &[char]| pair[0].is_whitespace() && matches!(pair[1], '#' | ';');
+    let characters: Vec<char> = text.chars().collect();
+    if !characters.windows(2).any(is_comment) {
+        return Ok(());
+    }
+    Err(BadArgument {
+        reason: format!("{}: a comment behind the value", first_word(key)),
+        hint: "comments stand on their own line".to_string(),
+    })
+}
+
+/// What follows white space may be a value, and so a secret.
+fn first_word(text: &str) -> String {
+    named(text.split_whitespace().next().unwrap_or_default())
 }
 
 /// A value as it may be shown: on one line, cut at 200 bytes, and not at all if it is a secret.

@@ -1,10 +1,13 @@
 //! Facts about the process and its namespaces that explain why the kernel answers as it does.
 
 use std::fs;
-use std::path::Path;
 
 use nix::sys::stat::stat;
+use nix::sys::utsname::uname;
 use nix::unistd::{Uid, geteuid};
+
+use super::key::Key;
+use super::proc::Kernel;
 
 /// Inode numbers of the initial namespaces, fixed in the kernel's `include/linux/proc_ns.h`.
 const INITIAL_IPC: u64 = 4_026_531_839;
@@ -32,7 +35,7 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     /// Looks around. What cannot be read counts as not initial and unlabelled.
-    pub(super) fn observe() -> Self {
+    pub(super) fn observe(kernel: &Kernel) -> Self {
         let read = |path: &str| {
             fs::read_to_string(path)
                 .ok()
@@ -43,14 +46,18 @@ impl Surroundings {
         };
         let map = read("/proc/self/uid_map").unwrap_or_default();
         Self {
-            host_network: Path::new("/proc/sys/net/core/netdev_max_backlog").exists(),
+            host_network: Key::from_relative("net/core/netdev_max_backlog")
+                .is_some_and(|key| kernel.exists(&key)),
             initial_ipc: is("ipc", INITIAL_IPC),
             initial_uts: is("uts", INITIAL_UTS),
             initial_pid: is("pid", INITIAL_PID),
             initial_user: is("user", INITIAL_USER),
             identity_map: map.split_whitespace().eq(["0", "0", "4294967295"]),
             euid: geteuid(),
-            release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_string()),
+            release: uname().map_or_else(
+                |_| "unknown".to_string(),
+                |name| name.release().to_string_lossy().into_owned(),
+            ),
             label: read("/proc/self/attr/current").filter(|label| !label.is_empty()),
         }
     }

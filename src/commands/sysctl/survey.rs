@@ -1,8 +1,11 @@
 //! Finds, reads and decides: the state of every setting, before anything is written.
 
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tracing::warn;
 
-use super::diagnose::{Absence, Evidence, diagnose};
+use super::diagnose::{Absence, Evidence, Sysfs, diagnose};
 use super::key::{Key, Tree};
 use super::merge::{Entry, Wanted, has_globs, merge};
 use super::plan::{Decision, Rules, asked, decide, displayed, is_octal, rejected_hint};
@@ -11,6 +14,7 @@ use super::proc::{Facts, Kernel, Reading, Step, Trouble};
 use super::request::Request;
 use super::scope::{Bringer, Scope, bringer, is_safe};
 use super::surroundings::Surroundings;
+use super::value::{integers, normal};
 use crate::base::failure::{Failure, Kind};
 use crate::base::text::nearest;
 
@@ -32,6 +36,8 @@ pub(super) struct Item {
     pub(super) problem: Option<Problem>,
     /// Whether podinit has written it.
     pub(super) is_written: bool,
+    /// Whether an `=` has made a node-wide number smaller.
+    pub(super) is_lowered: bool,
 }
 
 impl Item {
@@ -66,18 +72,40 @@ impl Item {
 pub(super) struct Node {
     pub(super) kernel: Kernel,
     pub(super) surroundings: Surroundings,
+    /// The keys there are, walked at most once in a survey.
+    walk: Mutex<Option<Arc<Vec<Key>>>>,
 }
 
 impl Node {
+    /// Opens the kernel's trees and looks around.
+    ///
+    /// # Errors
+    /// As `Kernel::open`.
+    pub(super) fn observe(sys_root: &Path, uses_sys: bool) -> Result<Arc<Self>, Failure> {
+        let kernel = Kernel::open(sys_root, uses_sys)?;
+        let surroundings = Surroundings::observe(&kernel);
+        Ok(Arc::new(Self {
+            kernel,
+            surroundings,
+            walk: Mutex::default(),
+        }))
+    }
+
+    fn keys(&self) -> Arc<Vec<Key>> {
+        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(walk.get_or_insert_with(|| Arc::new(Kernel::keys())))
+    }
+
     /// The state of every setting asked for.
     ///
     /// # Errors
     /// `Usage` for bounds that contradict each other.
     pub(super) fn survey(&self, request: &Request, rules: Rules) -> Result<Vec<Item>, Failure> {
+        *self.walk.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let existing = if has_globs(&request.settings) {
-            Kernel::keys()
+            self.keys()
         } else {
-            Vec::new()
+            Arc::default()
         };
         let entries = merge(&request.settings, &request.exclusions, &existing)?;
         Ok(entries
@@ -97,6 +125,7 @@ impl Node {
             decision: None,
             problem: None,
             is_written: false,
+            is_lowered: false,
             entry,
         };
         self.examine(&mut item, rules);
@@ -107,7 +136,7 @@ impl Node {
     /// Reads the setting anew and decides what to do.
     pub(super) fn examine(&self, item: &mut Item, rules: Rules) {
         if item.entry.is_empty_glob {
-            item.problem = Some(self.empty_glob(item, rules));
+            item.problem = Some(Self::empty_glob(item, rules));
             return;
         }
         let key = &item.entry.key;
@@ -157,9 +186,9 @@ impl Node {
         diagnose(trouble, &evidence).during(&[&item.attempt(rules), &step])
     }
 
-    fn empty_glob(&self, item: &Item, rules: Rules) -> Problem {
+    fn empty_glob(item: &Item, rules: Rules) -> Problem {
         Problem {
-            is_awaited: self.bringer(&item.entry.key).is_some(),
+            is_awaited: bringer(&item.entry.key).is_some(),
             ..Problem::new(Kind::Missing, "no such key")
         }
         .detail(", nothing matches the pattern")
@@ -172,25 +201,35 @@ impl Node {
         let proof = if key.fits("net.netfilter.*") {
             Key::from_relative("net/netfilter/nf_conntrack_max")
         } else {
-            let path = key.relative();
-            path.rsplit_once('/')
-                .and_then(|(group, _)| Key::from_relative(group))
+            key.group()
         };
         bringer(key).filter(|_| !proof.is_some_and(|proof| self.kernel.exists(&proof)))
     }
 
     fn absence(&self, key: &Key) -> Absence {
-        if key.tree == Tree::KernelMm || self.kernel.exists(key) {
+        let is_there = |key: &Key| self.kernel.exists(key);
+        if is_there(key) {
             return Absence::default();
         }
-        let joined = self.joined(key, 0);
-        let bringer = self.bringer(key);
-        let keys = if joined.is_none() {
-            Kernel::keys()
-        } else {
-            Vec::new()
-        };
-        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        if key.tree == Tree::KernelMm {
+            let has_group = key.group().is_some_and(|group| is_there(&group));
+            return Absence {
+                sysfs: match (has_group, self.kernel.has_sysfs()) {
+                    (true, _) => Sysfs::Group,
+                    (false, true) => Sysfs::Mounted,
+                    (false, false) => Sysfs::Missing,
+                },
+                ..Absence::default()
+            };
+        }
+        let names: Vec<&str> = key.components().flat_map(|part| part.split('.')).collect();
+        if let Some(joined) = Key::regrouped(&[], &names, &is_there) {
+            return Absence {
+                joined: Some(joined),
+                ..Absence::default()
+            };
+        }
+        let keys = self.keys();
         let mut interfaces: Vec<String> = keys
             .iter()
             .filter(|key| key.fits("net.ipv4.conf.*"))
@@ -198,24 +237,14 @@ impl Node {
             .filter(|name| !matches!(name.as_str(), "all" | "default"))
             .collect();
         interfaces.dedup();
-        let name = key.to_string();
+        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let nearest = nearest(&key.to_string(), names.iter().map(String::as_str), 3);
         Absence {
-            nearest: nearest(&name, names.iter().map(String::as_str), 3).map(str::to_string),
-            joined,
-            bringer,
+            nearest: nearest.map(str::to_string),
+            bringer: self.bringer(key),
             interfaces,
+            ..Absence::default()
         }
-    }
-
-    /// The key with some of its dots taken into a component, if that exists.
-    fn joined(&self, key: &Key, from: usize) -> Option<Key> {
-        (from..key.components().count()).find_map(|at| {
-            let candidate = key.joined_at(at)?;
-            if self.kernel.exists(&candidate) {
-                return Some(candidate);
-            }
-            self.joined(&candidate, at)
-        })
     }
 
     /// The congestion controls that a rejected name could have been.
@@ -276,8 +305,12 @@ pub(super) fn is_higher(key: &Key, wanted: &Wanted, now: &Reading) -> bool {
     )
 }
 
-/// `KEY>=N` for an `=` of N.
+/// `KEY>=N` for an `=` of N, in decimal numbers, as a bound takes them.
 pub(super) fn as_bound(key: &Key, wanted: &Wanted) -> String {
-    let asked = asked(key, wanted);
-    format!("{key}>={}", asked.trim_start_matches("= "))
+    let numbers = match wanted {
+        Wanted::Exactly(text) => integers(&normal(text.expose())),
+        Wanted::Between { .. } => None,
+    };
+    let numbers: Vec<String> = numbers.iter().flatten().map(ToString::to_string).collect();
+    format!("{key}>={}", numbers.join(" "))
 }

@@ -174,19 +174,20 @@ pub(super) fn has_octal(text: &str) -> bool {
     })
 }
 
-/// A list of numbers and ranges as sorted, disjoint, non-adjacent ranges.
-fn ports(text: &str) -> Option<Vec<(u64, u64)>> {
+/// A list of numbers and ranges as sorted, disjoint, non-adjacent ranges. Only commas separate: the
+/// kernel refuses white space between entries.
+fn ports(text: &str) -> Option<Vec<(i128, i128)>> {
     let mut ranges = Vec::new();
-    for item in text.split([',', ' ']).filter(|item| !item.is_empty()) {
+    for item in text.split(',').filter(|_| !text.is_empty()) {
         let (low, high) = item.split_once('-').unwrap_or((item, item));
-        let range: (u64, u64) = (low.parse().ok()?, high.parse().ok()?);
-        if range.0 > range.1 {
+        let range = (integer(low)?, integer(high)?);
+        if range.0 > range.1 || range.0 < 0 {
             return None;
         }
         ranges.push(range);
     }
     ranges.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::new();
+    let mut merged: Vec<(i128, i128)> = Vec::new();
     for (low, high) in ranges {
         match merged.last_mut() {
             Some((_, end)) if low <= end.saturating_add(1) => *end = (*end).max(high),
@@ -249,6 +250,9 @@ mod tests {
             (Nature::Text, "010", "8", Different),
             (Nature::Ports, "8083,8080-8082", "8080-8083", Same),
             (Nature::Ports, "", "", Same),
+            (Nature::Ports, "0x50", "80", Same),
+            (Nature::Ports, "80 81", "80-81", Different),
+            (Nature::Ports, "80,", "80", Different),
             (
                 Nature::Ports,
                 "1-18446744073709551615,5",

@@ -29,11 +29,10 @@ fn attempt(node: &Node, item: &mut Item, rules: Rules) -> Result<bool, Problem> 
         .kernel
         .open_for_writing(&item.entry.key, facts)
         .map_err(|trouble| node.explain(item, trouble, rules))?;
-    if item.is_bound() {
-        // Somebody may have raised it since. The file is open already, so that as little time as
-        // can be passes between this reading and the write.
-        node.examine(item, rules);
-    }
+    // Somebody may have changed it since, or podinit by another key: only the value right before the
+    // write tells what to write, and what to put back. The file is open already, so that as little
+    // time as can be passes between the two.
+    node.examine(item, rules);
     let (Some(Decision::Write { text, .. } | Decision::Send(text)), None) =
         (&item.decision, &item.problem)
     else {
@@ -41,7 +40,13 @@ fn attempt(node: &Node, item: &mut Item, rules: Rules) -> Result<bool, Problem> 
     };
     let is_list = Nature::of(&item.entry.key, "") == Nature::Ports;
     match put(&file, text.expose(), is_list) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            item.is_lowered |= matches!(item.decision, Some(Decision::Write { lowers: true, .. }));
+            if let Ok(reading) = node.kernel.read(&item.entry.key, facts) {
+                item.now = Some(reading);
+            }
+            Ok(true)
+        }
         Err(cause) => {
             let trouble = Trouble {
                 step: Step::Write,

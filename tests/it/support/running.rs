@@ -74,6 +74,12 @@ impl Running {
         }
     }
 
+    /// Waits until the executable catches SIGTERM: before, the kernel would drop it for PID 1.
+    #[track_caller]
+    pub fn listens(&self) {
+        wait_until_listening(self.pid());
+    }
+
     /// Sends a signal to the executable and tells when.
     #[track_caller]
     pub fn signal(&self, signal: Signal) -> Instant {
@@ -113,6 +119,22 @@ impl Running {
             .close()
             .expect("what the run left behind is removed");
         outcome
+    }
+}
+
+/// Waits until the process catches SIGTERM, by what the kernel says of it.
+#[track_caller]
+pub fn wait_until_listening(pid: Pid) {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = u64::from_str_radix(caught.expect("a mask").trim(), 16).expect("hexadecimal");
+        if mask & (1 << (Signal::SIGTERM as u64 - 1)) != 0 {
+            return;
+        }
+        assert!(Instant::now() < give_up, "{pid} never listens");
+        thread::yield_now();
     }
 }
 

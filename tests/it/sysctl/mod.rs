@@ -3,6 +3,7 @@
 //! 4096 in every new network namespace.
 
 mod bounds;
+mod edges;
 mod files;
 mod hidden;
 mod json;

@@ -13,7 +13,7 @@ fn told(name: &str, step: Step, errno: Errno, mode: u32, surroundings: &Surround
         scope: Scope::of(&key, surroundings),
         surroundings,
         absence: Absence {
-            bringer: crate::commands::sysctl::scope::bringer(&key),
+            bringer: scope::bringer(&key),
             interfaces: vec!["lo".to_string()],
             ..Absence::default()
         },

@@ -120,9 +120,9 @@ fn lines_are_settings_exclusions_or_nothing() {
         Some(Line::Setting(_))
     ));
     for bad in [
+        "-a.b # note",
         "a.b = 1 # note",
         "a.b=1\t;x",
-        "a.b= #",
         "garbage",
         "this is garbage",
     ] {

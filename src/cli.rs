@@ -99,7 +99,7 @@ pub fn grammar() -> clap::Command {
             .mut_args(|arg| arg.hide_env_values(true))
             .mut_subcommands(without_values)
     }
-    without_values(Cli::command())
+    without_values(environment::name_twins(Cli::command(), commands::TWINS))
 }
 
 /// Why there is nothing to run.
@@ -131,7 +131,8 @@ pub fn parse(
 ) -> Result<Cli, Refusal> {
     let args: Vec<OsString> = args.into_iter().collect();
     let names = environment::check_names(&grammar(), environment);
-    let mut grammar = environment::without_unset(grammar(), environment);
+    let grammar = environment::with_twins(grammar(), commands::TWINS, environment);
+    let mut grammar = environment::without_unset(grammar, environment);
     if LOUDNESS
         .iter()
         .any(|flag| environment::is_given(&args, flag))

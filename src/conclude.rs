@@ -58,11 +58,11 @@ pub fn conclude(global: &Global, command: &str, ending: Ending) -> ExitCode {
             if let Some(Err(cause)) = outcome {
                 verdict.push_str(&format!(": {cause}"));
             }
-            error!(code, "{verdict}");
             leave_message(
                 &global.termination_log,
                 &termination::compose(&verdict, None),
             );
+            error!(code, "{verdict}");
             ExitCode::from(code)
         }
     }
@@ -122,16 +122,17 @@ fn fail(termination_log: &Path, command: Option<&str>, failure: &Failure) -> Exi
     });
     let verdict = termination::verdict(&program, failure);
     let code = failure.kind().exit_code();
+    leave_message(
+        termination_log,
+        &termination::compose(&verdict, failure.mend()),
+    );
+    // Last of all, so that the end of the log tells the end of the run.
     error!(
         kind = failure.kind().name(),
         code,
         hint = failure.mend(),
         "{}",
         termination::full_line(&verdict, failure.mend())
-    );
-    leave_message(
-        termination_log,
-        &termination::compose(&verdict, failure.mend()),
     );
     ExitCode::from(code)
 }

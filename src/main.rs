@@ -12,8 +12,10 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
 use base::deadline::Deadline;
+use base::environment::Environment;
 use base::failure::{Failure, Kind};
-use base::{log, signals};
+use base::signals::{self, Blocked};
+use base::{http, log};
 use cli::Cli;
 use commands::Run;
 use conclude::Ending;
@@ -25,26 +27,23 @@ fn main() -> ExitCode {
     // First of all: PID 1 loses the signals that nobody has asked for.
     let blocked = signals::block();
     base::secret::forbid_core_dumps();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the whole of it, to refuse unknown names"
-    )]
-    let environment: Vec<_> = std::env::vars_os().collect();
-    let cli = match cli::parse(std::env::args_os(), &environment) {
+    let environment = Environment::capture();
+    let cli = match cli::parse(std::env::args_os(), environment.pairs()) {
         Ok(cli) => cli,
         Err(refusal) => return conclude::refused(refusal),
     };
+    http::install_provider();
     log::start(cli.global.log_format, cli.global.threshold());
     let (global, command) = (cli.global.clone(), cli.command.name());
     conclude::report_panics(global.clone(), command);
     let ending = blocked
-        .and_then(|blocked| supervise(blocked, cli))
+        .and_then(|blocked| supervise(blocked, cli, environment))
         .unwrap_or_else(|failure| Ending::Finished(Err(failure)));
     conclude::conclude(&global, command, ending)
 }
 
 /// Runs the command until it ends or a signal asks it to.
-fn supervise(blocked: signals::Blocked, cli: Cli) -> Result<Ending, Failure> {
+fn supervise(blocked: Blocked, cli: Cli, environment: Environment) -> Result<Ending, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,6 +56,7 @@ fn supervise(blocked: signals::Blocked, cli: Cli) -> Result<Ending, Failure> {
             deadline: Deadline::new(limit, stopped),
             dry_run: cli.global.dry_run,
             output: cli.global.output,
+            environment,
             grammar: cli::grammar(),
         };
         let work = async { conclude::show(cli.command.run(&run).await, &run.deadline).await };

@@ -98,6 +98,12 @@ impl Deadline {
         self.start.elapsed()
     }
 
+    /// Time left until the deadline, if there is one.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.at
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the run has to end now, and why.
     pub fn ended(&self) -> Option<Ended> {
         if self.stop.borrow().is_some() {

@@ -4,6 +4,7 @@
 //! unclassified `?` does not compile.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong, as an operator would sort it. The codes are those of sysexits.h, except `Unmet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,7 @@ pub struct Failure {
     kind: Kind,
     chain: anyhow::Error,
     hint: Option<String>,
+    pause: Option<Duration>,
 }
 
 impl Failure {
@@ -111,6 +113,7 @@ impl Failure {
             kind,
             chain: anyhow::Error::msg(reason.into()),
             hint: None,
+            pause: None,
         }
     }
 
@@ -120,6 +123,7 @@ impl Failure {
             kind,
             chain: anyhow::Error::new(error),
             hint: None,
+            pause: None,
         }
     }
 
@@ -137,6 +141,13 @@ impl Failure {
         self
     }
 
+    /// Says that trying again sooner is in vain: what a server asked for.
+    #[must_use]
+    pub fn not_before(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
+        self
+    }
+
     /// Adds words to the end of the innermost cause's line.
     #[must_use]
     pub fn append(self, words: &str) -> Self {
@@ -149,6 +160,11 @@ impl Failure {
     /// The kind, given where the evidence was.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The least pause before the next attempt.
+    pub fn pause(&self) -> Duration {
+        self.pause.unwrap_or_default()
     }
 
     /// The mend, if one is known.

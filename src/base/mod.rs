@@ -2,7 +2,10 @@
 
 pub mod argument;
 pub mod deadline;
+pub mod environment;
 pub mod failure;
+pub mod file;
+pub mod http;
 pub mod log;
 pub mod retry;
 pub mod secret;

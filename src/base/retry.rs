@@ -66,8 +66,8 @@ pub async fn until<T>(
             info!("waiting: {state}");
             spoke = Some((state, Instant::now()));
         }
+        let length = backoff.pause(number, fastrand::f64()).max(failure.pause());
         last = Some(failure);
-        let length = backoff.pause(number, fastrand::f64());
         if pause(deadline, length).await.is_err() {
             return Err(gave_up(deadline, last));
         }
@@ -87,8 +87,10 @@ pub async fn pause(deadline: &Deadline, length: Duration) -> Result<(), Ended> {
 /// The last cause, told as the outcome of the whole wait.
 fn gave_up(deadline: &Deadline, last: Option<Failure>) -> Failure {
     let seconds = deadline.elapsed().as_secs_f64();
-    last.unwrap_or_else(|| Failure::new(Kind::Unavailable, "no answer yet"))
-        .context(format!("not ready after {seconds:.1} s"))
+    last.unwrap_or_else(|| {
+        Failure::new(Kind::Unavailable, "no answer yet").hint("give it more time with --timeout")
+    })
+    .context(format!("not ready after {seconds:.1} s"))
 }
 
 #[cfg(test)]
@@ -135,6 +137,23 @@ mod tests {
         // 100 ms and 200 ms, each shortened by at most a fifth.
         assert!(deadline.elapsed() >= Duration::from_millis(240));
         assert!(deadline.elapsed() <= Duration::from_millis(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_was_asked_for_is_kept() {
+        let (_stop, deadline) = deadline("1m");
+        let attempts = Cell::new(0);
+        let asked = Duration::from_secs(7);
+        let result = until(&deadline, BACKOFF, async || {
+            attempts.set(attempts.get() + 1);
+            match attempts.get() {
+                2 => Ok(()),
+                _ => Err(Failure::new(Kind::Unavailable, "too many").not_before(asked)),
+            }
+        })
+        .await;
+        assert!(result.is_ok());
+        assert_eq!(deadline.elapsed(), asked);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::base::failure::{Failure, Kind};
 use crate::base::text::nearest;
 use crate::base::words::{Role, roles};
+use crate::commands::Twins;
 
 const PREFIX: &str = "PODINIT_";
 
@@ -33,6 +34,46 @@ pub(super) fn without_unset(grammar: Command, environment: &[(OsString, OsString
             }
         })
         .mut_subcommands(|command| without_unset(command, environment))
+}
+
+/// Names the twins of each flag's variable in its help.
+pub(super) fn name_twins(grammar: Command, twins: &[(&'static str, Twins)]) -> Command {
+    each_twin(grammar, twins, |arg, names| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        arg.help(format!("{help} [env: {}]", names.join(", ")))
+    })
+}
+
+/// Lets a flag whose own variable says nothing be read from the first of its twins that says
+/// something.
+pub(super) fn with_twins(
+    grammar: Command,
+    twins: &[(&'static str, Twins)],
+    environment: &[(OsString, OsString)],
+) -> Command {
+    let speaks = |name: &OsStr| lookup(environment, name).is_some_and(|value| !value.is_empty());
+    each_twin(grammar, twins, |arg, names| {
+        let own = arg.get_env().is_some_and(speaks);
+        match names.iter().find(|name| speaks(OsStr::new(name))) {
+            Some(name) if !own => arg.env(*name),
+            Some(_) | None => arg,
+        }
+    })
+}
+
+fn each_twin(
+    mut grammar: Command,
+    twins: &[(&'static str, Twins)],
+    change: impl Fn(Arg, &[&'static str]) -> Arg,
+) -> Command {
+    for (command, flags) in twins {
+        grammar = grammar.mut_subcommand(*command, |command| {
+            flags.iter().fold(command, |command, (flag, names)| {
+                command.mut_arg(*flag, |arg| change(arg, names))
+            })
+        });
+    }
+    grammar
 }
 
 /// The words that clap's own boolish parser takes for no.
@@ -250,6 +291,28 @@ mod tests {
         ] {
             assert_eq!(add(&given), given);
         }
+    }
+
+    #[test]
+    fn a_twin_is_read_when_the_flags_own_variable_says_nothing() {
+        let read = |pairs: &[(&str, &str)]| {
+            let twins: Twins = &[("min", &["BAO_MIN", "VAULT_MIN"])];
+            let environment = environment(pairs);
+            let grammar = name_twins(grammar(), &[("sysctl", twins)]);
+            let grammar = with_twins(grammar, &[("sysctl", twins)], &environment);
+            let command = grammar.find_subcommand("sysctl").unwrap();
+            let arg = command
+                .get_arguments()
+                .find(|arg| arg.get_id() == "min")
+                .unwrap();
+            assert!(arg.get_help().unwrap().to_string().contains("VAULT_MIN"));
+            arg.get_env().unwrap().to_string_lossy().into_owned()
+        };
+        let (own, bao, vault) = (("PODINIT_MIN", "1"), ("BAO_MIN", "2"), ("VAULT_MIN", "3"));
+        assert_eq!(read(&[vault, bao, own]), "PODINIT_MIN");
+        assert_eq!(read(&[("PODINIT_MIN", ""), vault, bao]), "BAO_MIN");
+        assert_eq!(read(&[vault, ("BAO_MIN", "")]), "VAULT_MIN");
+        assert_eq!(read(&[]), "PODINIT_MIN");
     }
 
     #[test]

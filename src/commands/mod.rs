@@ -1,13 +1,22 @@
 //! The subcommands: one module, one variant, one arm each.
 
 mod completions;
+mod fetch_secret;
 mod man;
 mod sysctl;
 
 use crate::base::deadline::{Deadline, Limit};
+use crate::base::environment::Environment;
 use crate::base::failure::Failure;
 
 pub use sysctl::argv::normalise;
+
+/// Flags of one command, by their ids, with their other variables.
+pub type Twins = &'static [(&'static str, &'static [&'static str])];
+
+/// Other variables that a flag is read from, each with its command and flag: the first that is set
+/// counts, after the flag itself and its own variable.
+pub const TWINS: &[(&str, Twins)] = &[("fetch-secret", fetch_secret::TWINS)];
 
 /// How the result looks on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,6 +36,8 @@ pub struct Run {
     pub dry_run: bool,
     /// The form of the result.
     pub output: Output,
+    /// The variables that no flag reads, such as a token's.
+    pub environment: Environment,
     /// The whole command line's grammar, for completions and manual pages.
     pub grammar: clap::Command,
 }
@@ -54,6 +65,7 @@ impl From<Failure> for Outcome {
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Sysctl(sysctl::Args),
+    FetchSecret(Box<fetch_secret::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -63,6 +75,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sysctl(_) => "sysctl",
+            Self::FetchSecret(_) => "fetch-secret",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -71,7 +84,7 @@ impl Command {
     /// The limit of a run that names none.
     pub fn default_limit(&self) -> Limit {
         match self {
-            Self::Sysctl(_) | Self::Completions(_) | Self::Man(_) => {
+            Self::Sysctl(_) | Self::FetchSecret(_) | Self::Completions(_) | Self::Man(_) => {
                 Limit(Some(std::time::Duration::from_mins(5)))
             }
         }
@@ -81,6 +94,7 @@ impl Command {
     pub async fn run(self, run: &Run) -> Outcome {
         match self {
             Self::Sysctl(args) => sysctl::run(args, run).await,
+            Self::FetchSecret(args) => fetch_secret::run(*args, run).await,
             Self::Completions(args) => completions::run(&args, run),
             Self::Man(args) => man::run(&args, run),
         }

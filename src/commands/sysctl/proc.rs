@@ -3,12 +3,11 @@
 //! One `read(2)` gets a value and one `write(2)` sets it: the kernel hands out a vector once only, and
 //! swallows the rest of a value that was written in two parts.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
@@ -17,6 +16,7 @@ use sysctl::{CtlIter, Sysctl as _, SysctlError};
 
 use super::key::{Key, PROC_SYS, Tree};
 use crate::base::failure::{Failure, Kind};
+use crate::base::file::open_beneath;
 use crate::base::secret::Secret;
 
 /// Magic numbers of linux/magic.h.
@@ -141,18 +141,7 @@ impl Kernel {
             (Tree::KernelMm, Some(sys)) => sys,
             (Tree::KernelMm, None) => return Err(Errno::ENOENT),
         };
-        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-        let path = key.relative();
-        match openat2(
-            root,
-            path.as_str(),
-            OpenHow::new().flags(flags).resolve(resolve),
-        ) {
-            // Refused by an old kernel or a seccomp profile; a real EPERM comes again.
-            Err(Errno::ENOSYS | Errno::EPERM) => open_stepwise(root, &path, flags),
-            other => other,
-        }
+        open_beneath(root, &key.relative(), flags, Mode::empty())
     }
 
     /// Opens the key's file and makes sure that it is the kernel's: a false `--sys-root` could hold
@@ -267,22 +256,6 @@ impl Kernel {
     }
 }
 
-/// Opens `path` part by part, so that a link anywhere is refused by `O_NOFOLLOW`.
-fn open_stepwise(root: &OwnedFd, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
-    let group = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let (groups, name) = path
-        .rsplit_once('/')
-        .map_or((None, path), |(groups, name)| (Some(groups), name));
-    let mut current = root
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|_| Errno::EMFILE)?;
-    for part in groups.iter().flat_map(|groups| groups.split('/')) {
-        current = openat(&current, OsStr::new(part), group, Mode::empty())?;
-    }
-    openat(&current, OsStr::new(name), flags, Mode::empty())
-}
-
 /// Writes `value` and a line feed in one `write(2)`. A list of ports may be taken in parts, cut by the
 /// kernel at a whole entry: then it goes on in the same descriptor from exactly that offset.
 ///
@@ -315,35 +288,6 @@ mod tests {
 
     fn key(text: &str) -> Key {
         Key::parse(text).unwrap()
-    }
-
-    #[test]
-    fn part_by_part_opens_the_same_files_and_follows_no_link() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("a")).unwrap();
-        std::fs::write(folder.path().join("a/b"), "x").unwrap();
-        std::os::unix::fs::symlink("a", folder.path().join("l")).unwrap();
-        std::os::unix::fs::symlink("b", folder.path().join("a/l")).unwrap();
-        let root = open(
-            folder.path(),
-            OFlag::O_PATH | OFlag::O_DIRECTORY,
-            Mode::empty(),
-        )
-        .unwrap();
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
-        assert!(open_stepwise(&root, "a/b", flags).is_ok());
-        assert_eq!(
-            open_stepwise(&root, "a/l", flags).unwrap_err(),
-            Errno::ELOOP
-        );
-        assert_eq!(
-            open_stepwise(&root, "l/b", flags).unwrap_err(),
-            Errno::ENOTDIR
-        );
-        assert_eq!(
-            open_stepwise(&root, "a/c", flags).unwrap_err(),
-            Errno::ENOENT
-        );
     }
 
     #[test]

@@ -67,6 +67,90 @@ const SUBJECTS: &[Subject] = &[
             ],
         ],
     },
+    // Without a secret to fetch there is no server to ask, so a dry run of a template that wants
+    // none works anywhere. A process's own name is a file that every system has: it serves as that
+    // template, and as a token.
+    Subject {
+        name: "fetch-secret",
+        works: &[
+            "fetch-secret",
+            "--dry-run",
+            "--dir=/dev/shm",
+            "--addr=http://127.0.0.1:1",
+            "--auth=token",
+            "--token-file=/proc/self/comm",
+            "--template=/proc/self/comm:name",
+        ],
+        waits: Some(&[
+            "fetch-secret",
+            "--dry-run",
+            "--timeout=0",
+            "--dir=/dev/shm",
+            "--addr=http://127.0.0.1:1",
+            "--auth=token",
+            "--token-file=/proc/self/comm",
+            "secret/app",
+        ]),
+        fails: &[
+            (64, &["fetch-secret", "secret/app"]),
+            (64, &["fetch-secret", "--no-such-flag"]),
+            (
+                64,
+                &[
+                    "fetch-secret",
+                    "--dir=/dev/shm",
+                    "--addr=http://127.0.0.1:1",
+                    "--auth=token",
+                    "--token-file=/proc/self/comm",
+                    "app.toml=secret/app",
+                ],
+            ),
+            (
+                69,
+                &[
+                    "fetch-secret",
+                    "--dry-run",
+                    "--timeout=300ms",
+                    "--dir=/dev/shm",
+                    "--addr=http://127.0.0.1:1",
+                    "--auth=token",
+                    "--token-file=/proc/self/comm",
+                    "secret/app",
+                ],
+            ),
+            (
+                74,
+                &[
+                    "fetch-secret",
+                    "--dry-run",
+                    "--require-tmpfs",
+                    "--dir=/proc",
+                    "--addr=http://127.0.0.1:1",
+                    "--auth=token",
+                    "--token-file=/proc/self/comm",
+                    "secret/app",
+                ],
+            ),
+        ],
+        hides: &[
+            &[
+                "fetch-secret",
+                "--dir=/dev/shm",
+                "--addr=https://app:c4n4ry-0f-a-s3cr3t@127.0.0.1:1",
+                "secret/app",
+            ],
+            // The token of these is the environment's.
+            &[
+                "fetch-secret",
+                "--dry-run",
+                "--timeout=300ms",
+                "--dir=/dev/shm",
+                "--addr=http://127.0.0.1:1",
+                "--auth=token",
+                "secret/app",
+            ],
+        ],
+    },
     Subject {
         name: "completions",
         works: &["completions", "bash"],
@@ -330,14 +414,15 @@ fn flags_beat_the_environment_and_the_environment_beats_defaults() {
     ));
 }
 
-/// A root file system with the executable and /proc, read-only: no /tmp, no /etc/passwd, no such user.
+/// A root file system with the executable, /proc and /dev/shm, read-only: no /tmp, no /etc/passwd,
+/// no such user.
 #[test]
 fn every_command_works_for_a_stranger_in_an_empty_image() {
     for Subject { works, .. } in SUBJECTS {
         let root = tempfile::tempdir().expect("a temporary directory");
         let script = format!(
-            "set -e; mount -t tmpfs -o mode=755 none '{root}'; mkdir '{root}/proc'; \
-             mount --rbind /proc '{root}/proc'; cp '{podinit}' '{root}/podinit'; \
+            "set -e; mount -t tmpfs -o mode=755 none '{root}'; mkdir -p '{root}/proc' '{root}/dev/shm'; \
+             mount --rbind /proc '{root}/proc'; mount -t tmpfs -o mode=1777 none '{root}/dev/shm'; cp '{podinit}' '{root}/podinit'; \
              mount -o remount,ro,bind '{root}'; \
              exec chroot --userspec=1234567:1234567 '{root}' /podinit {args}",
             root = root.path().display(),

@@ -64,24 +64,44 @@ fn assert_accepted(what: &str, code: Option<i32>, stderr: &str) {
     );
 }
 
-/// Runs a line of shell with `podinit` in the path, in a folder with the file the examples name.
-fn run_example(line: &str) {
+/// A folder with every file that the examples name, and `podinit` itself.
+fn workplace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    std::os::unix::fs::symlink(binary(), folder.path().join("podinit")).expect("a link");
-    fs::write(
-        folder.path().join("sysctl.conf"),
-        "# an example\nvm.max_map_count >= 1\n",
-    )
-    .expect("a file");
-    fs::create_dir(folder.path().join("host-sys")).expect("a folder");
-    let out = Command::new("sh")
+    let at = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink(binary(), at("podinit")).expect("a link");
+    for (name, text) in [
+        ("sysctl.conf", "# an example\nvm.max_map_count >= 1\n"),
+        ("rid", "a-role-id"),
+        ("sid", "a-secret-id"),
+        ("jwt", "a.service-account.token"),
+        ("app.conf.j2", "x={{ secret(\"secret/app\").password }}\n"),
+        (".vault-token", "a-token"),
+    ] {
+        fs::write(at(name), text).expect("a file");
+    }
+    fs::create_dir(at("secrets")).expect("a folder");
+    fs::copy("/etc/ssl/certs/ca-certificates.crt", at("ca.crt")).expect("the system's roots");
+    folder
+}
+
+/// Runs a line of shell with `podinit` in the path. Nothing is changed, and no server is waited for.
+fn run_example(line: &str) {
+    let folder = workplace();
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", line])
         .current_dir(folder.path())
-        .env_clear()
+        .env_clear();
+    shell
         .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .env("HOME", folder.path())
         .env("PODINIT_DRY_RUN", "true")
-        .output()
-        .expect("sh starts");
+        .env("PODINIT_TIMEOUT", "200ms");
+    if line.contains("--role app") {
+        // Where a Pod has its service account's token.
+        shell.env("PODINIT_JWT_FILE", folder.path().join("jwt"));
+    }
+    let out = shell.output().expect("sh starts");
     assert_accepted(
         line,
         out.status.code(),
@@ -89,25 +109,46 @@ fn run_example(line: &str) {
     );
 }
 
+/// The command lines of a text, those that go on behind a backslash made one.
+fn command_lines(text: &str) -> Vec<String> {
+    text.replace("\\\n", " ")
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("podinit "))
+        .map(str::to_string)
+        .collect()
+}
+
 #[test]
 fn every_shell_example_is_accepted() {
-    let mut examples: Vec<String> = Vec::new();
+    let mut examples = Vec::new();
     for block in blocks(&page("README.md"), "sh") {
-        examples.extend(block.lines().map(str::to_string));
+        examples.extend(command_lines(&block));
     }
-    assert!(examples.len() >= 5, "{examples:?}");
-    let in_help: Vec<String> = help("sysctl")
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("  podinit ")
-                .map(|rest| format!("podinit {rest}"))
-        })
-        .collect();
-    assert!(in_help.len() >= 5, "{in_help:?}");
-    for example in examples.iter().chain(&in_help) {
-        assert!(example.starts_with("podinit "), "{example}");
+    assert!(examples.len() >= 9, "{examples:?}");
+    for (command, least) in [("sysctl", 5), ("fetch-secret", 3)] {
+        let help = help(command);
+        let (_, after) = help.split_once("Examples:\n").expect("examples");
+        let (shell, _) = after.split_once("In a Pod").expect("a Pod");
+        let found = command_lines(shell);
+        assert!(found.len() >= least, "{found:?}");
+        examples.extend(found);
+    }
+    for example in &examples {
         run_example(example);
     }
+}
+
+/// The YAML behind "In a Pod" of a command's help.
+fn pod_in_help(command: &str) -> Value {
+    let help = help(command);
+    let lines: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("In a Pod"))
+        .skip(1)
+        .take_while(|line| line.starts_with("  ") || line.is_empty())
+        .collect();
+    serde_saphyr::from_str(&lines.join("\n")).unwrap_or_else(|error| panic!("{error}: {lines:?}"))
 }
 
 #[test]
@@ -118,27 +159,55 @@ fn every_yaml_example_is_accepted() {
             serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{error}: {block}"));
         args_lists(&document, &mut lists);
     }
-    assert!(!lists.is_empty());
-    let help = help("sysctl");
-    let in_help: Vec<&str> = help
-        .lines()
-        .skip_while(|line| !line.starts_with("In a Pod"))
-        .skip(1)
-        .take_while(|line| line.starts_with("  ") || line.is_empty())
-        .collect();
-    let document: Value = serde_saphyr::from_str(&in_help.join("\n")).expect("YAML in --help");
-    let before = lists.len();
-    args_lists(&document, &mut lists);
-    assert_eq!(lists.len() - before, 3, "{in_help:?}");
+    for command in ["sysctl", "fetch-secret"] {
+        args_lists(&pod_in_help(command), &mut lists);
+        assert!(
+            lists.iter().filter(|args| args[0] == command).count() >= 2,
+            "{command}: {lists:?}"
+        );
+    }
     for args in lists {
-        // The hostPath that the Pod would mount is the node's own sysfs here.
-        let args: Vec<String> = args
+        let folder = workplace();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        // What the Pod would mount lies elsewhere here.
+        let mut args: Vec<String> = args
             .iter()
-            .map(|arg| arg.replace("--sys-root=/host-sys", "--sys-root=/sys"))
+            .map(|arg| {
+                arg.replace("--sys-root=/host-sys", "--sys-root=/sys")
+                    .replace("--dir=/secrets", &format!("--dir={}", at("secrets")))
+                    .replace(
+                        "--ca-file=/ca/ca.crt",
+                        &format!("--ca-file={}", at("ca.crt")),
+                    )
+            })
             .collect();
-        let out = Podinit::new(&args).args(["--dry-run"]).run();
+        if args[0] == "fetch-secret" {
+            args.push(format!("--jwt-file={}", at("jwt")));
+        }
+        let out = Podinit::new(&args)
+            .env("PODINIT_DRY_RUN", "true")
+            .env("PODINIT_TIMEOUT", "200ms")
+            .run();
         assert_accepted(&args.join(" "), Some(out.code), &out.stderr);
     }
+}
+
+/// The tables of README.md are those of the code, which `--help` prints.
+#[test]
+fn the_tables_of_logins_and_formats_are_those_of_help() {
+    let help = help("fetch-secret");
+    let readme = page("README.md");
+    let mut checked = 0;
+    for heading in ["Login methods and what they need:", "Formats:"] {
+        let (_, table) = help.split_once(heading).expect("the table");
+        for row in table.lines().skip(1).take_while(|line| !line.is_empty()) {
+            let (name, about) = row.trim().split_once(' ').expect("a name and words");
+            let row = format!("| `{name}` | {} |", about.trim());
+            assert!(readme.contains(&row), "README.md lacks {row}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
 }
 
 /// Words that begin with two dashes in README.md and belong to other programs.
@@ -146,7 +215,12 @@ const FOREIGN_FLAGS: &[&str] = &["--allowed-unsafe-sysctls"];
 
 #[test]
 fn every_flag_in_the_readme_exists() {
-    let known = [help("sysctl"), Podinit::new(["--help"]).run().stdout].concat();
+    let known = [
+        help("sysctl"),
+        help("fetch-secret"),
+        Podinit::new(["--help"]).run().stdout,
+    ]
+    .concat();
     let readme = page("README.md");
     let flags: BTreeSet<&str> = readme
         .split(|character: char| !(character.is_ascii_alphanumeric() || character == '-'))
@@ -164,23 +238,21 @@ fn every_flag_in_the_readme_exists() {
     }
 }
 
-/// Whether a line of `--help` begins the description of a flag.
+/// Whether a line of `--help` begins the description of a flag: indented by six, `--` or `-x, --`.
 fn is_flag(line: &str) -> bool {
-    let word = line.trim_start();
-    word.starts_with("--")
-        || (word.starts_with('-')
-            && word.as_bytes().get(2) != Some(&b' ')
-            && !word.starts_with("- "))
+    let indent = line.len() - line.trim_start().len();
+    indent <= 6 && line.trim_start().starts_with('-')
 }
 
 #[test]
 fn every_flag_has_its_variable() {
     let mut checked = 0;
-    for command in ["sysctl", "completions", "man"] {
+    for command in ["sysctl", "fetch-secret", "completions", "man"] {
         let help = help(command);
         let mut lines = help
             .lines()
             .skip_while(|line| *line != "Options:")
+            .take_while(|line| !line.starts_with("Examples:"))
             .peekable();
         while let Some(line) = lines.next() {
             let Some(flag) = line
@@ -204,7 +276,7 @@ fn every_flag_has_its_variable() {
             checked += 1;
         }
     }
-    assert!(checked >= 25, "only {checked} flags found");
+    assert!(checked >= 50, "only {checked} flags found");
 }
 
 #[test]
@@ -221,7 +293,8 @@ fn the_table_of_exit_codes_is_that_of_help() {
         let [code, meaning] = cells[..] else {
             return None;
         };
-        (code != "code").then(|| (code.to_string(), meaning.to_string()))
+        (code.starts_with(|first: char| first.is_ascii_digit()))
+            .then(|| (code.to_string(), meaning.to_string()))
     });
     let help = Podinit::new(["--help"]).run().stdout;
     let (_, table) = help.split_once("Exit codes:\n").expect("a table in --help");

@@ -17,6 +17,7 @@
 mod architecture;
 mod contract;
 mod docs;
+mod fetch_secret;
 mod manifests;
 mod support;
 mod sysctl;

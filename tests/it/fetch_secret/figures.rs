@@ -60,9 +60,7 @@ fn signals_and_deadlines_leave_no_token() {
         out.run().fails(69).says("secret/data/app");
         scene.proxy.forget();
         let run = scene.approle("app", ["secret/app"]).spawn();
-        while scene.reads().is_empty() {
-            std::thread::yield_now();
-        }
+        scene.wait_for_read();
         run.signal(Signal::SIGTERM);
         run.finish().ends_with(143);
     }
@@ -171,9 +169,7 @@ fn a_signal_is_obeyed_wherever_it_comes() {
             }
         });
         let run = scene.approle("app", ["secret/app"]).spawn();
-        while scene.log().len() <= stop {
-            std::thread::yield_now();
-        }
+        scene.proxy.wait_until(|seen| seen.len() > stop);
         let sent = run.signal(Signal::SIGTERM);
         let out = run.finish();
         // Once the files are published only the revoke is left, and the run is as good as done.

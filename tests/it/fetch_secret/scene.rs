@@ -186,6 +186,15 @@ impl<'s> Scene<'s> {
         log
     }
 
+    /// Waits until a secret is asked for.
+    #[track_caller]
+    pub fn wait_for_read(&self) {
+        self.proxy.wait_until(|seen| {
+            seen.iter()
+                .any(|seen| seen.request.target.starts_with("/v1/secret/"))
+        });
+    }
+
     /// Nothing has been asked of the server.
     #[track_caller]
     pub fn asked_nothing(&self) -> &Self {
@@ -357,4 +366,12 @@ pub fn told(out: &Outcome) -> Vec<String> {
         .collect();
     lines.sort();
     lines
+}
+
+#[test]
+#[should_panic(expected = "\"secret/data/app\" on stdout")]
+fn a_secret_that_shows_is_found() {
+    let scene = Scene::new();
+    scene.hide("secret/data/app");
+    scene.fs(["secret/app"]).run();
 }

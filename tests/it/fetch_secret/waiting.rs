@@ -156,9 +156,7 @@ fn a_signal_while_the_server_is_silent_leaves_nothing() {
         }
     });
     let run = scene.approle("app", ["secret/app"]).spawn();
-    while scene.reads().is_empty() {
-        std::thread::yield_now();
-    }
+    scene.wait_for_read();
     let sent = run.signal(Signal::SIGTERM);
     run.finish()
         .ends_with(143)

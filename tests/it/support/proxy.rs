@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::wire::{Request, Response, exchange};
 
+/// What has not been asked by then will not be asked.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What happens to one request.
 pub enum Reply {
     /// It goes to the server behind, and the answer back.
@@ -45,6 +48,7 @@ struct Shared {
     behind: Option<SocketAddr>,
     script: Script,
     seen: Mutex<Vec<Seen>>,
+    news: Condvar,
     clients: Mutex<Vec<TcpStream>>,
     over: Mutex<bool>,
     ends: Condvar,
@@ -97,6 +101,7 @@ impl Proxy {
             behind,
             script: Box::new(script),
             seen: Mutex::default(),
+            news: Condvar::new(),
             clients: Mutex::default(),
             over: Mutex::default(),
             ends: Condvar::new(),
@@ -125,6 +130,20 @@ impl Proxy {
     /// All that has been seen so far.
     pub fn seen(&self) -> Vec<Seen> {
         locked(&self.shared.seen).clone()
+    }
+
+    /// Waits until what has been seen is as it should be.
+    #[track_caller]
+    pub fn wait_until(&self, is_so: impl Fn(&[Seen]) -> bool) {
+        let seen = locked(&self.shared.seen);
+        let (seen, waited) = self
+            .shared
+            .news
+            .wait_timeout_while(seen, PATIENCE, |seen| !is_so(seen))
+            .unwrap_or_else(PoisonError::into_inner);
+        let log: Vec<_> = seen.iter().map(line).collect();
+        drop(seen);
+        assert!(!waited.timed_out(), "waited in vain; seen: {log:?}");
     }
 
     /// Each request so far as `METHOD path`, the path without `/v1/`.
@@ -204,6 +223,7 @@ fn serve(mut client: TcpStream, connection: usize, shared: &Shared) -> io::Resul
                 connection,
                 response: None,
             });
+            shared.news.notify_all();
             seen.len() - 1
         };
         let reply = (shared.script)(&request, turn);

@@ -36,6 +36,8 @@ impl Backoff {
 
 /// Makes attempts until one succeeds, one fails for good, the deadline comes or a signal does.
 ///
+/// `what` names the attempt, should not even one of them end.
+///
 /// What is waited for is logged when it changes and every ten seconds, never per attempt.
 ///
 /// # Errors
@@ -44,6 +46,7 @@ impl Backoff {
 pub async fn until<T>(
     deadline: &Deadline,
     backoff: Backoff,
+    what: &str,
     mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut last: Option<Failure> = None;
@@ -53,7 +56,7 @@ pub async fn until<T>(
         let failure = match deadline.within(attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(failure)) => failure,
-            Err(_) => return Err(gave_up(deadline, last)),
+            Err(_) => return Err(gave_up(deadline, what, last)),
         };
         if !failure.kind().is_retried() {
             return Err(failure);
@@ -69,7 +72,7 @@ pub async fn until<T>(
         let length = backoff.pause(number, fastrand::f64()).max(failure.pause());
         last = Some(failure);
         if pause(deadline, length).await.is_err() {
-            return Err(gave_up(deadline, last));
+            return Err(gave_up(deadline, what, last));
         }
         number = number.saturating_add(1);
     }
@@ -85,10 +88,12 @@ pub async fn pause(deadline: &Deadline, length: Duration) -> Result<(), Ended> {
 }
 
 /// The last cause, told as the outcome of the whole wait.
-fn gave_up(deadline: &Deadline, last: Option<Failure>) -> Failure {
+fn gave_up(deadline: &Deadline, what: &str, last: Option<Failure>) -> Failure {
     let seconds = deadline.elapsed().as_secs_f64();
     last.unwrap_or_else(|| {
-        Failure::new(Kind::Unavailable, "no answer yet").hint("give it more time with --timeout")
+        Failure::new(Kind::Unavailable, "no answer yet")
+            .context(what.to_string())
+            .hint("give it more time with --timeout")
     })
     .context(format!("not ready after {seconds:.1} s"))
 }
@@ -124,7 +129,7 @@ mod tests {
     async fn what_heals_is_tried_again() {
         let (_stop, deadline) = deadline("1m");
         let attempts = Cell::new(0);
-        let result = until(&deadline, BACKOFF, async || {
+        let result = until(&deadline, BACKOFF, "ask", async || {
             attempts.set(attempts.get() + 1);
             match attempts.get() {
                 3 => Ok("ready"),
@@ -144,7 +149,7 @@ mod tests {
         let (_stop, deadline) = deadline("1m");
         let attempts = Cell::new(0);
         let asked = Duration::from_secs(7);
-        let result = until(&deadline, BACKOFF, async || {
+        let result = until(&deadline, BACKOFF, "ask", async || {
             attempts.set(attempts.get() + 1);
             match attempts.get() {
                 2 => Ok(()),
@@ -159,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_cannot_heal_ends_the_wait_at_once() {
         let (_stop, deadline) = deadline("1m");
-        let failure = until(&deadline, BACKOFF, async || {
+        let failure = until(&deadline, BACKOFF, "ask", async || {
             Err::<(), _>(Failure::new(Kind::Denied, "wrong password"))
         })
         .await
@@ -172,7 +177,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_deadline_reports_the_last_cause_and_its_hint() {
         let (_stop, deadline) = deadline("3s");
-        let failure = until(&deadline, BACKOFF, async || {
+        let failure = until(&deadline, BACKOFF, "ask", async || {
             Err::<(), _>(Failure::new(Kind::Unavailable, "refused").hint("start it"))
         })
         .await
@@ -185,20 +190,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_never_ends_is_cut_at_the_deadline() {
         let (_stop, deadline) = deadline("2s");
-        let failure = until(&deadline, BACKOFF, async || {
+        let failure = until(&deadline, BACKOFF, "ask", async || {
             std::future::pending::<Result<(), Failure>>().await
         })
         .await
         .unwrap_err();
         assert_eq!(failure.kind(), Kind::Unavailable);
-        assert_eq!(failure.to_string(), "not ready after 2.0 s: no answer yet");
+        assert_eq!(
+            failure.to_string(),
+            "not ready after 2.0 s: ask: no answer yet"
+        );
         assert_eq!(deadline.elapsed(), Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_signal_ends_the_pause() {
         let (stop, deadline) = deadline("0");
-        let failure = until(&deadline, BACKOFF, async || {
+        let failure = until(&deadline, BACKOFF, "ask", async || {
             stop.send(Some(Signal::SIGTERM)).unwrap();
             Err::<(), _>(Failure::new(Kind::Unavailable, "refused"))
         })

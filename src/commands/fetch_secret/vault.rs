@@ -72,7 +72,7 @@ impl Vault {
     /// # Errors
     /// `Unavailable` when the deadline comes first; others as `once`.
     pub(super) async fn settle(&self, mut call: Call, attempt: &str) -> Result<Reply, Failure> {
-        until(&self.deadline, BACKOFF, async || {
+        until(&self.deadline, BACKOFF, attempt, async || {
             call.limit = attempt_limit(&self.deadline);
             self.once(&call)
                 .await

@@ -56,12 +56,15 @@ pub(super) async fn prepare(demands: Demands, deadline: &Deadline) -> Result<Arc
     let demands = Arc::new(demands);
     let asked = Arc::clone(&demands);
     let folder = blocking(deadline, "open the directory", move || open(&asked)).await?;
-    let lock = until(&deadline.clone(), LOCK, async || match folder.try_lock() {
-        Ok(Some(lock)) => Ok(lock),
-        Ok(None) => Err(Failure::new(Kind::Unavailable, "another podinit holds it")
-            .context(format!("lock {}", folder.path().display()))
-            .hint("one invocation for each --dir")),
-        Err(errno) => Err(refused(errno, format!("lock {}", folder.path().display()))),
+    let what = format!("lock {}", folder.path().display());
+    let lock = until(&deadline.clone(), LOCK, &what, async || {
+        match folder.try_lock() {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Failure::new(Kind::Unavailable, "another podinit holds it")
+                .context(format!("lock {}", folder.path().display()))
+                .hint("one invocation for each --dir")),
+            Err(errno) => Err(refused(errno, format!("lock {}", folder.path().display()))),
+        }
     })
     .await?;
     blocking(deadline, "prepare the directory", move || {

@@ -139,7 +139,7 @@ async fn wait(
         max: POLL,
     };
     let mut is_first = true;
-    until(&run.deadline, backoff, async || {
+    until(&run.deadline, backoff, "read the settings", async || {
         if !std::mem::take(&mut is_first) {
             *items = survey(node, request, Mode::Wait, rules).await?;
         }

@@ -1,8 +1,10 @@
 //! HTTP: the only module that builds a client. One exchange, bounded in time and size; what a status
 //! or a redirect means is the caller's matter.
 
+mod issuer;
 mod trouble;
 mod trust;
+mod verifier;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::verifier::Verifier;
 use crate::base::failure::{Failure, Kind};
 
 /// Makes ring the provider of everything that asks for the process's default; call it once, early.
@@ -48,10 +49,13 @@ impl Identity {
 /// The configuration of every client.
 pub(super) fn config(roots: &Roots, identity: Option<&Identity>) -> Result<ClientConfig, Failure> {
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+    let verifier = Verifier::new(store(roots)?, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::caused_by(Kind::Bug, error).context("configure TLS"))?
-        .with_root_certificates(store(roots)?);
+        // The only way to a verifier of one's own; this one adds words to the refusals of rustls.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(Identity { chain, key }) => builder

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod furniture;
 pub mod hidden;
 pub mod jwt;
+pub mod kubelet;
 pub mod node;
 pub mod openbao;
 pub mod outcome;

@@ -2,8 +2,9 @@
 //! asks a scripted TokenReview endpoint.
 //!
 //! The tests play the kubelet where podman 4.3 does not: the emptyDir in memory with its fsGroup is a folder of
-//! /dev/shm with that group, and the projected service-account token is a file that is mounted where the token would
-//! be. The Pod has the host's network, since the server listens on loopback. All else is as the manifest has it.
+//! /dev/shm with that group; the projected service-account token is a file that is mounted where the token would be,
+//! and so is the authority of the ConfigMap. The Pod has the host's network, since the server listens on loopback,
+//! and the server's address is this one's. All else is as the manifest has it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

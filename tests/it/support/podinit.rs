@@ -109,6 +109,14 @@ impl<'pod> Podinit<'pod> {
         self.reachable()
     }
 
+    /// Runs from a shell, in a mount namespace of its own, whose last words are `exec … "$@"`; the executable and its
+    /// arguments are `$@`.
+    pub fn through(mut self, script: &str) -> Self {
+        self.wrapper
+            .extend(["unshare", "-m", "sh", "-euc", script, "sh"].map(str::to_string));
+        self
+    }
+
     /// Runs from a copy that any user can reach and execute.
     pub fn reachable(mut self) -> Self {
         self.foreign = true;

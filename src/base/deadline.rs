@@ -77,6 +77,7 @@ pub enum Ended {
 #[derive(Debug, Clone)]
 pub struct Deadline {
     start: Instant,
+    limit: Option<Duration>,
     at: Option<Instant>,
     stop: watch::Receiver<Option<Signal>>,
 }
@@ -87,10 +88,16 @@ impl Deadline {
         let start = Instant::now();
         Self {
             start,
+            limit: limit.0,
             // A limit beyond the clock's range is no limit.
             at: limit.0.and_then(|limit| start.checked_add(limit)),
             stop,
         }
+    }
+
+    /// The limit of the whole run, if there is one.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
     }
 
     /// Time since the run began.
@@ -127,17 +134,19 @@ impl Deadline {
     /// # Errors
     /// Says which of the two came first; `work` is dropped then.
     pub async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
-        let mut stop = self.stop.clone();
-        let stopped = async {
-            if stop.wait_for(Option::is_some).await.is_err() {
-                // Nobody is left who could ask for a stop.
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             biased;
-            () = stopped => Err(Ended::Stopped),
+            () = self.stopped() => Err(Ended::Stopped),
             result = self.in_time(work) => result,
+        }
+    }
+
+    /// Waits for the word to stop.
+    pub async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(Option::is_some).await.is_err() {
+            // Nobody is left who could ask for a stop.
+            std::future::pending::<()>().await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Events on stderr: one line each, in text or JSON.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +10,15 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
+use super::progress::aside;
 use super::stream::write_within;
 use super::text::one_line;
 
 /// How long a line waits for a reader of stderr that is behind: less than the grace after a signal.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Whether a terminal shows lines for people, so that a bar may stand below them.
+static IS_ON_TERMINAL: AtomicBool = AtomicBool::new(false);
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,8 +63,15 @@ pub fn start(format: Format, threshold: Threshold) {
         level: threshold.level(),
         is_heard: AtomicBool::new(true),
     };
+    let is_on_terminal = format == Format::Text && std::io::stderr().is_terminal();
+    IS_ON_TERMINAL.store(is_on_terminal, Ordering::Relaxed);
     // The only possible error is that logging has been started before.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
+}
+
+/// Whether a terminal shows lines for people, so that a bar may stand below them.
+pub fn is_on_terminal() -> bool {
+    IS_ON_TERMINAL.load(Ordering::Relaxed)
 }
 
 struct Lines {
@@ -80,7 +92,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         line.push('\n');
         // When nobody reads stderr there is nobody left to tell; then no further line waits for it.
         if self.is_heard.load(Ordering::Relaxed) {
-            let written = write_within(&mut std::io::stderr().lock(), line.as_bytes(), PATIENCE);
+            let write = || write_within(&mut std::io::stderr().lock(), line.as_bytes(), PATIENCE);
+            let written = aside(write);
             self.is_heard.store(written.is_ok(), Ordering::Relaxed);
         }
     }

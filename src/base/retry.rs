@@ -9,7 +9,7 @@ use super::deadline::{Deadline, Ended};
 use super::failure::{Failure, Kind};
 
 /// While nothing changes, a wait says so this often.
-const REMINDER: Duration = Duration::from_secs(10);
+pub const REMINDER: Duration = Duration::from_secs(10);
 
 /// The largest share by which a pause is shortened at random, so that replicas spread out.
 const JITTER: f64 = 0.2;
@@ -24,8 +24,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The pause after attempt `number` (from 0), shortened at random.
+    pub fn pause(self, number: u32) -> Duration {
+        self.shortened(number, fastrand::f64())
+    }
+
     /// The pause after attempt `number` (from 0), shortened by `share` (0 to 1) of the jitter.
-    fn pause(self, number: u32, share: f64) -> Duration {
+    fn shortened(self, number: u32, share: f64) -> Duration {
         let doubled = self
             .first
             .saturating_mul(2_u32.saturating_pow(number))
@@ -69,7 +74,7 @@ pub async fn until<T>(
             info!("waiting: {state}");
             spoke = Some((state, Instant::now()));
         }
-        let length = backoff.pause(number, fastrand::f64()).max(failure.pause());
+        let length = backoff.pause(number).max(failure.pause());
         last = Some(failure);
         if pause(deadline, length).await.is_err() {
             return Err(gave_up(deadline, what, last));
@@ -119,10 +124,12 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_cap_and_jitter_only_shortens_them() {
-        let millis: Vec<u128> = (0..6).map(|n| BACKOFF.pause(n, 0.0).as_millis()).collect();
+        let millis: Vec<u128> = (0..6)
+            .map(|n| BACKOFF.shortened(n, 0.0).as_millis())
+            .collect();
         assert_eq!(millis, [100, 200, 400, 800, 1000, 1000]);
-        assert_eq!(BACKOFF.pause(0, 1.0), Duration::from_millis(80));
-        assert_eq!(BACKOFF.pause(u32::MAX, 1.0), Duration::from_millis(800));
+        assert_eq!(BACKOFF.shortened(0, 1.0), Duration::from_millis(80));
+        assert_eq!(BACKOFF.shortened(u32::MAX, 1.0), Duration::from_millis(800));
     }
 
     #[tokio::test(start_paused = true)]

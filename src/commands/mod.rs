@@ -1,13 +1,16 @@
 //! The subcommands: one module, one variant, one arm each.
 
 mod completions;
+mod fetch_object;
 mod fetch_secret;
 mod man;
 mod sysctl;
+mod wait_for;
 
 use crate::base::deadline::{Deadline, Limit};
 use crate::base::environment::Environment;
 use crate::base::failure::Failure;
+use crate::base::successor::Successor;
 
 pub use sysctl::argv::normalise;
 
@@ -16,7 +19,10 @@ pub type Twins = &'static [(&'static str, &'static [&'static str])];
 
 /// Other variables that a flag is read from, each with its command and flag: the first that is set
 /// counts, after the flag itself and its own variable.
-pub const TWINS: &[(&str, Twins)] = &[("fetch-secret", fetch_secret::TWINS)];
+pub const TWINS: &[(&str, Twins)] = &[
+    ("fetch-object", fetch_object::TWINS),
+    ("fetch-secret", fetch_secret::TWINS),
+];
 
 /// How the result looks on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +46,8 @@ pub struct Run {
     pub environment: Environment,
     /// The whole command line's grammar, for completions and manual pages.
     pub grammar: clap::Command,
+    /// What takes podinit's place once the command has succeeded.
+    pub successor: std::cell::OnceCell<Successor>,
 }
 
 /// How a command ended. It prints nothing itself: `main` does.
@@ -65,7 +73,9 @@ impl From<Failure> for Outcome {
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Sysctl(sysctl::Args),
+    FetchObject(Box<fetch_object::Args>),
     FetchSecret(Box<fetch_secret::Args>),
+    WaitFor(Box<wait_for::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -75,7 +85,9 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sysctl(_) => "sysctl",
+            Self::FetchObject(_) => "fetch-object",
             Self::FetchSecret(_) => "fetch-secret",
+            Self::WaitFor(_) => "wait-for",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -84,9 +96,12 @@ impl Command {
     /// The limit of a run that names none.
     pub fn default_limit(&self) -> Limit {
         match self {
-            Self::Sysctl(_) | Self::FetchSecret(_) | Self::Completions(_) | Self::Man(_) => {
-                Limit(Some(std::time::Duration::from_mins(5)))
-            }
+            Self::Sysctl(_)
+            | Self::FetchObject(_)
+            | Self::FetchSecret(_)
+            | Self::WaitFor(_)
+            | Self::Completions(_)
+            | Self::Man(_) => Limit(Some(std::time::Duration::from_mins(5))),
         }
     }
 
@@ -94,7 +109,9 @@ impl Command {
     pub async fn run(self, run: &Run) -> Outcome {
         match self {
             Self::Sysctl(args) => sysctl::run(args, run).await,
+            Self::FetchObject(args) => fetch_object::run(*args, run).await,
             Self::FetchSecret(args) => fetch_secret::run(*args, run).await,
+            Self::WaitFor(args) => wait_for::run(*args, run).await,
             Self::Completions(args) => completions::run(&args, run),
             Self::Man(args) => man::run(&args, run),
         }

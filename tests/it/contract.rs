@@ -151,6 +151,108 @@ const SUBJECTS: &[Subject] = &[
             ],
         ],
     },
+    // A process's own name is a file that every system has: pinned by its digest, it is unchanged, and
+    // nothing is asked.
+    Subject {
+        name: "fetch-object",
+        works: &[
+            "fetch-object",
+            "--dry-run",
+            "--sha256=0b2e1c8f7058972dde2d0cace514e52a9a10b7f7e36016d65403caa8b48ba406",
+            "http://127.0.0.1:1/x",
+            "/proc/self/comm",
+        ],
+        waits: Some(&[
+            "fetch-object",
+            "--dry-run",
+            "--timeout=0",
+            "http://127.0.0.1:1/x",
+            "/dev/shm/podinit-nothing",
+        ]),
+        fails: &[
+            (64, &["fetch-object", "http://127.0.0.1:1/x"]),
+            (64, &["fetch-object", "--no-such-flag"]),
+            (64, &["fetch-object", "ftp://127.0.0.1:1/x", "/dev/shm/"]),
+            (
+                69,
+                &[
+                    "fetch-object",
+                    "--dry-run",
+                    "--timeout=300ms",
+                    "http://127.0.0.1:1/x",
+                    "/dev/shm/podinit-nothing",
+                ],
+            ),
+            (
+                74,
+                &[
+                    "fetch-object",
+                    "--dry-run",
+                    "--anonymous",
+                    "--endpoint-url=http://127.0.0.1:1",
+                    "s3://bucket/prefix/",
+                    "/proc/self/cwd",
+                ],
+            ),
+        ],
+        hides: &[
+            &[
+                "fetch-object",
+                "https://app:c4n4ry-0f-a-s3cr3t@127.0.0.1:1/x",
+                "/dev/shm/",
+            ],
+            &[
+                "fetch-object",
+                "--dry-run",
+                "--timeout=300ms",
+                "http://127.0.0.1:1/x?X-Amz-Signature=c4n4ry-0f-a-s3cr3t",
+                "/dev/shm/podinit-nothing",
+            ],
+            &[
+                "fetch-object",
+                "http://127.0.0.1:1/x",
+                "/dev/shm/",
+                "http://127.0.0.1:1/x?X-Amz-Signature=c4n4ry-0f-a-s3cr3t",
+            ],
+        ],
+    },
+    Subject {
+        name: "wait-for",
+        works: &["wait-for", "--dry-run", "tcp://127.0.0.1:1"],
+        waits: Some(&["wait-for", "--timeout=0", "tcp://127.0.0.1:1"]),
+        fails: &[
+            (64, &["wait-for"]),
+            (64, &["wait-for", "--no-such-flag"]),
+            (64, &["wait-for", "xxx://127.0.0.1:1"]),
+            (69, &["wait-for", "--timeout=300ms", "tcp://127.0.0.1:1"]),
+            (
+                69,
+                &["wait-for", "--timeout=300ms", "file:///nonexistent/x"],
+            ),
+        ],
+        hides: &[
+            &["wait-for", "postgres://app:c4n4ry-0f-a-s3cr3t@127.0.0.1/db"],
+            &[
+                "wait-for",
+                "redis://127.0.0.1:1?password=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--timeout=300ms",
+                "http://127.0.0.1:1/?token=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--timeout=300ms",
+                "tcp://127.0.0.1:1?expect=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--http-header=Authorization: c4n4ry-0f-a-s3cr3t",
+                "http://127.0.0.1:1/",
+            ],
+        ],
+    },
     Subject {
         name: "completions",
         works: &["completions", "bash"],

@@ -17,7 +17,9 @@
 mod architecture;
 mod contract;
 mod docs;
+mod fetch_object;
 mod fetch_secret;
 mod manifests;
 mod support;
 mod sysctl;
+mod wait_for;

@@ -1,7 +1,10 @@
 //! manifests/: every file is checked against the API, against our own rules, against the real command line, and run.
 
 mod arguments;
+mod dependencies;
 mod files;
+mod host;
+mod objects;
 mod play;
 mod podman;
 mod rules;

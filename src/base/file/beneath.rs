@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -13,10 +14,11 @@ use nix::sys::stat::Mode;
 /// What the kernel says; `ELOOP` or `ENOTDIR` for a link.
 pub fn open_beneath(
     root: &impl AsFd,
-    path: &str,
+    path: &(impl AsRef<OsStr> + ?Sized),
     flags: OFlag,
     mode: Mode,
 ) -> Result<OwnedFd, Errno> {
+    let path = path.as_ref();
     let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
     let how = OpenHow::new().flags(flags).mode(mode).resolve(resolve);
@@ -28,19 +30,27 @@ pub fn open_beneath(
 }
 
 /// Opens `path` part by part, so that a link anywhere is refused by `O_NOFOLLOW`.
-fn open_stepwise(root: &impl AsFd, path: &str, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
+fn open_stepwise(
+    root: &impl AsFd,
+    path: &OsStr,
+    flags: OFlag,
+    mode: Mode,
+) -> Result<OwnedFd, Errno> {
     let group = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let (groups, name) = path
-        .rsplit_once('/')
-        .map_or((None, path), |(groups, name)| (Some(groups), name));
+    let bytes = path.as_bytes();
+    let (groups, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (Some(&bytes[..slash]), &bytes[slash + 1..]),
+        None => (None, bytes),
+    };
     let mut current = root
         .as_fd()
         .try_clone_to_owned()
         .map_err(|_| Errno::EMFILE)?;
-    for part in groups.iter().flat_map(|groups| groups.split('/')) {
-        current = openat(&current, OsStr::new(part), group, Mode::empty())?;
+    let parts = groups.map(|groups| groups.split(|byte| *byte == b'/'));
+    for part in parts.into_iter().flatten() {
+        current = openat(&current, OsStr::from_bytes(part), group, Mode::empty())?;
     }
-    openat(&current, OsStr::new(name), flags, mode)
+    openat(&current, OsStr::from_bytes(name), flags, mode)
 }
 
 #[cfg(test)]
@@ -60,8 +70,14 @@ mod tests {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let root = open(folder.path(), flags, Mode::empty()).unwrap();
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
-        for opened in [open_beneath, open_stepwise] {
-            let open = |path| opened(&root, path, flags, Mode::empty());
+        for is_stepwise in [false, true] {
+            let open = |path: &str| {
+                if is_stepwise {
+                    open_stepwise(&root, OsStr::new(path), flags, Mode::empty())
+                } else {
+                    open_beneath(&root, path, flags, Mode::empty())
+                }
+            };
             assert!(open("a/b").is_ok());
             assert_eq!(open("a/l").unwrap_err(), Errno::ELOOP);
             assert_eq!(open("a/c").unwrap_err(), Errno::ENOENT);

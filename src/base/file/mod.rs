@@ -1,7 +1,12 @@
 //! Files: the only module that creates any. All is done beneath the descriptor of a directory, and no
 //! link is followed. A file gets its content, owner and mode before its name can be seen.
 
+mod backlog;
 mod beneath;
+mod lock;
+mod part;
+mod place;
+mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
@@ -19,7 +24,12 @@ use nix::unistd::{
     AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, symlinkat, unlinkat,
 };
 
+pub use self::backlog::{Backlog, NewFile};
 pub use self::beneath::open_beneath;
+pub use self::lock::{Locked, NamedLock};
+pub use self::part::{Part, Room};
+pub use self::place::{Facts, Shape};
+pub use self::tree::FolderAttributes;
 use super::failure::{Failure, Kind};
 
 /// Permission bits, without set-ID and sticky.
@@ -79,6 +89,11 @@ pub fn refused(errno: Errno, attempt: impl Into<String>) -> Failure {
         _ => Kind::Local,
     };
     Failure::caused_by(kind, errno).context(attempt)
+}
+
+/// From here on files and directories get exactly the modes that they are made with.
+pub fn ignore_umask() {
+    nix::sys::stat::umask(Mode::empty());
 }
 
 impl Folder {
@@ -191,11 +206,11 @@ impl Folder {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn folder(&self, path: &str) -> Result<Self, Errno> {
+    pub fn folder(&self, path: &(impl AsRef<OsStr> + ?Sized)) -> Result<Self, Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         Ok(Self {
             descriptor: open_beneath(&self.descriptor, path, flags, Mode::empty())?,
-            path: self.path.join(path),
+            path: self.path.join(path.as_ref()),
         })
     }
 
@@ -308,25 +323,8 @@ impl Folder {
     /// # Errors
     /// `Denied` or `Local`.
     pub fn remove(&self, name: &OsStr) -> Result<(), Failure> {
-        self.remove_tree(name)
+        self.remove_while(name, &|| true)
             .map_err(|errno| refused(errno, format!("remove {}", self.path.join(name).display())))
-    }
-
-    fn remove_tree(&self, name: &OsStr) -> Result<(), Errno> {
-        match self.look(name)? {
-            None => Ok(()),
-            Some(Entry::Link(_) | Entry::Other) => {
-                unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir)
-            }
-            Some(Entry::Folder) => {
-                let text = name.to_str().ok_or(Errno::EILSEQ)?;
-                let inner = self.folder(text)?;
-                for entry in inner.names()? {
-                    inner.remove_tree(&entry)?;
-                }
-                unlinkat(&self.descriptor, name, UnlinkatFlags::RemoveDir)
-            }
-        }
     }
 
     /// Brings the directory's names to the disk.

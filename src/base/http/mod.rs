@@ -1,10 +1,14 @@
 //! HTTP: the only module that builds a client. One exchange, bounded in time and size; what a status
 //! or a redirect means is the caller's matter.
 
-mod issuer;
+mod certificate;
+mod connector;
+mod obstacle;
+pub mod probe;
+mod stream;
 mod trouble;
 mod trust;
-mod verifier;
+mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +20,10 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use zeroize::Zeroize as _;
 
-pub use self::trust::{Identity, Roots, install_provider};
+pub use self::connector::is_link_local;
+pub use self::stream::{End, Inflow, StreamClient};
+pub use self::trust::{Identity, Roots, install_provider, root_files};
+pub use self::verify::{Check, Trust, tls_config, tls_trouble};
 use super::deadline::Deadline;
 use super::failure::{Failure, Kind};
 
@@ -174,10 +181,23 @@ pub fn kind_of(status: u16) -> Option<Kind> {
     }
 }
 
-/// The pause that the server asks for, in whole seconds.
+/// The pause that the server asks for: seconds, or a date, which is compared with the server's own.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let date = headers
+        .get(http::header::DATE)
+        .and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let now = now.unwrap_or_else(std::time::SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 /// Where the answer points, resolved against the URL that was asked.
@@ -236,6 +256,19 @@ mod tests {
         headers.insert("retry-after", "2".parse().unwrap());
         headers.insert("location", "/v1/x".parse().unwrap());
         assert_eq!(retry_after(&headers), Some(Duration::from_secs(2)));
+        headers.insert("date", "Sat, 01 Aug 2026 10:00:00 GMT".parse().unwrap());
+        for (text, pause) in [
+            ("Sat, 01 Aug 2026 10:00:07 GMT", Some(7)),
+            ("Sat, 01 Aug 2026 09:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            headers.insert("retry-after", text.parse().unwrap());
+            assert_eq!(
+                retry_after(&headers),
+                pause.map(Duration::from_secs),
+                "{text}"
+            );
+        }
         let asked = Url::parse("http://a:1/y").unwrap();
         assert_eq!(
             location(&asked, &headers).unwrap().as_str(),

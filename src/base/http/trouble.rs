@@ -2,22 +2,27 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, OtherError};
+use rustls::{AlertDescription, Error as TlsError, InvalidMessage};
 
-use super::verifier::Refused;
+use super::obstacle::Obstacle;
+use super::verify::{is_of_another_name, untrusted};
 use crate::base::failure::{Failure, Kind};
 
 /// Classifies an exchange that brought no whole answer within `limit`.
 pub(super) fn explain(error: &reqwest::Error, limit: Duration) -> Failure {
     let chain = causes(error);
-    for cause in &chain {
-        if let Some(tls) = cause.downcast_ref::<TlsError>() {
-            return distrust(tls);
+    match tls_error(&chain) {
+        Some(TlsError::InvalidCertificate(reason)) if is_of_another_name(reason) => {
+            let failure = untrusted(reason);
+            let mend = failure.mend().unwrap_or_default();
+            let mend = format!("{mend}; or say --tls-server-name");
+            return failure.hint(mend);
         }
+        Some(tls) => return distrust(tls),
+        None => {}
     }
     if error.is_timeout() {
         let attempt = if error.is_connect() {
@@ -27,13 +32,58 @@ pub(super) fn explain(error: &reqwest::Error, limit: Duration) -> Failure {
         };
         return unreachable(format!("no {attempt} within {:.1} s", limit.as_secs_f64()));
     }
-    for cause in &chain {
-        if cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
-            return Failure::new(Kind::Usage, "the answer is not HTTP")
-                .hint("is it a TLS port? then the address begins with https://");
+    broken(&chain)
+}
+
+/// Classifies an exchange of the streaming client that brought no answer.
+pub(super) fn no_answer(error: &(dyn Error + 'static)) -> Failure {
+    let chain = causes(error);
+    if let Some(obstacle) = chain
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<Obstacle>())
+    {
+        return obstacle.failure();
+    }
+    match tls_error(&chain) {
+        Some(alert @ TlsError::AlertReceived(_)) => {
+            distrust(alert).hint("it may ask for a client certificate, which is not supported here")
+        }
+        Some(other) => distrust(other),
+        None => broken(&chain),
+    }
+}
+
+/// No answer has begun within `limit`.
+pub(super) fn silence(limit: Duration) -> Failure {
+    unreachable(format!("no answer within {:.1} s", limit.as_secs_f64()))
+}
+
+/// Classifies what ended a body before its end: all of it is worth another attempt.
+pub(super) fn cut(error: &(dyn Error + 'static)) -> Failure {
+    let chain = causes(error);
+    let io = chain
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let words = io
+        .and_then(io_words)
+        .unwrap_or_else(|| chain.last().map_or_else(String::new, ToString::to_string));
+    Failure::new(Kind::Unavailable, words).context("the body was cut short")
+}
+
+fn tls_error<'a>(chain: &[&'a (dyn Error + 'static)]) -> Option<&'a TlsError> {
+    chain.iter().find_map(|cause| cause.downcast_ref())
+}
+
+fn broken(chain: &[&(dyn Error + 'static)]) -> Failure {
+    for cause in chain {
+        if let Some(http) = cause.downcast_ref::<hyper::Error>() {
+            if http.is_parse() {
+                return Failure::new(Kind::Usage, "the answer is not HTTP")
+                    .hint("is it a TLS port? then the address begins with https://");
+            }
+            if http.is_incomplete_message() {
+                return unreachable("the connection was closed before the answer".to_string());
+            }
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>()
             && let Some(words) = io_words(io)
@@ -74,18 +124,14 @@ fn io_words(error: &std::io::Error) -> Option<String> {
             Some(words[..1].to_lowercase() + &words[1..])
         }
         (None, ErrorKind::UnexpectedEof) => Some("the connection was closed early".to_string()),
+        (None, ErrorKind::TimedOut) => Some("no connection in time".to_string()),
         (None, _) => None,
     }
 }
 
 fn distrust(error: &TlsError) -> Failure {
     match error {
-        TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner)))
-            if let Some(refused) = inner.downcast_ref::<Refused>() =>
-        {
-            uncertified(&refused.reason, &refused.issuers)
-        }
-        TlsError::InvalidCertificate(reason) => uncertified(reason, &[]),
+        TlsError::InvalidCertificate(reason) => untrusted(reason),
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
             Failure::new(Kind::Usage, "the server does not speak TLS on this port")
                 .hint("is it a plain port? then the address begins with http://")
@@ -104,51 +150,10 @@ fn distrust(error: &TlsError) -> Failure {
     }
 }
 
-fn uncertified(reason: &CertificateError, issuers: &[String]) -> Failure {
-    let mut gist = format!("the server's certificate is not trusted: {}", words(reason));
-    if !issuers.is_empty() {
-        gist.push_str(&format!(", issued by {}", issuers.join(" under ")));
-    }
-    Failure::new(Kind::Denied, gist).hint(match reason {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "name the server as its certificate does, or say --tls-server-name"
-        }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => {
-            "renew the server's certificate, or set this node's clock"
-        }
-        _ => "give the authority's certificate with --ca-file; verification cannot be switched off",
-    })
-}
-
-fn words(reason: &CertificateError) -> String {
-    match reason {
-        CertificateError::UnknownIssuer => "unknown issuer".to_string(),
-        CertificateError::Expired => "expired".to_string(),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("expired on {}", date(*not_after))
-        }
-        CertificateError::NotValidYet => "not valid yet".to_string(),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("not valid before {}", date(*not_before))
-        }
-        CertificateError::NotValidForName => "it is for another name".to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn date(time: UnixTime) -> String {
-    let since_1970 = Duration::from_secs(time.as_secs());
-    let Some(moment) = UNIX_EPOCH.checked_add(since_1970) else {
-        return "a day that no clock will show".to_string();
-    };
-    humantime::format_rfc3339_seconds(moment).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+
     use super::*;
 
     #[test]
@@ -164,7 +169,7 @@ mod tests {
                 TlsError::InvalidCertificate(CertificateError::NotValidForName),
                 Kind::Denied,
                 "another name",
-                "--tls-server-name",
+                "as its certificate does",
             ),
             (
                 TlsError::InvalidMessage(InvalidMessage::InvalidContentType),
@@ -182,46 +187,6 @@ mod tests {
             let failure = distrust(&error);
             assert_eq!(failure.kind(), kind, "{gist}");
             assert!(failure.to_string().contains(gist), "{failure}");
-            assert!(failure.mend().unwrap_or_default().contains(mend), "{mend}");
-        }
-    }
-
-    #[test]
-    fn a_refused_certificate_has_its_dates_and_issuers() {
-        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let time = at(1_700_000_000);
-        for (reason, issuers, gist, mend) in [
-            (
-                CertificateError::ExpiredContext {
-                    time,
-                    not_after: at(1_600_000_000),
-                },
-                &["CN=a"][..],
-                "expired on 2020-09-13T12:26:40Z, issued by CN=a",
-                "renew",
-            ),
-            (
-                CertificateError::NotValidYetContext {
-                    time,
-                    not_before: at(u64::MAX),
-                },
-                &[],
-                "not valid before a day that no clock will show",
-                "clock",
-            ),
-            (
-                CertificateError::UnknownIssuer,
-                &["CN=a", "CN=b"],
-                "unknown issuer, issued by CN=a under CN=b",
-                "--ca-file",
-            ),
-        ] {
-            let issuers = issuers.iter().map(ToString::to_string).collect();
-            let refused = Refused { reason, issuers };
-            let carried = CertificateError::Other(OtherError(std::sync::Arc::new(refused)));
-            let failure = distrust(&TlsError::InvalidCertificate(carried));
-            assert_eq!(failure.kind(), Kind::Denied);
-            assert!(failure.to_string().ends_with(gist), "{failure}");
             assert!(failure.mend().unwrap_or_default().contains(mend), "{mend}");
         }
     }

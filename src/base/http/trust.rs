@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::verifier::Verifier;
+use super::verify::{Trust, Verifier};
 use crate::base::failure::{Failure, Kind};
 
 /// Makes ring the provider of everything that asks for the process's default; call it once, early.
@@ -24,6 +24,8 @@ pub enum Roots {
     System,
     /// Those of one PEM file, or of all files of a directory, and no others.
     Path(PathBuf),
+    /// Those of these PEM files, and no others.
+    Files(Vec<PathBuf>),
 }
 
 /// A client's certificate chain and key.
@@ -49,7 +51,7 @@ impl Identity {
 /// The configuration of every client.
 pub(super) fn config(roots: &Roots, identity: Option<&Identity>) -> Result<ClientConfig, Failure> {
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-    let verifier = Verifier::new(store(roots)?, &provider)?;
+    let verifier = Verifier::full(&Trust::read(roots)?);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::caused_by(Kind::Bug, error).context("configure TLS"))?
@@ -70,7 +72,7 @@ pub(super) fn config(roots: &Roots, identity: Option<&Identity>) -> Result<Clien
     Ok(config)
 }
 
-fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
+pub(super) fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::System => {
@@ -79,23 +81,32 @@ fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
                 store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
             }
         }
-        Roots::Path(path) => {
-            for file in files(path)? {
-                let found = certificates(&file)?;
-                store.add_parsable_certificates(found);
-            }
-            if store.is_empty() {
-                return Err(Failure::new(Kind::Usage, "no certificate in it")
-                    .context(format!("read the roots in {}", path.display())));
-            }
-        }
+        Roots::Path(path) => add(&mut store, path)?,
+        Roots::Files(paths) => paths.iter().try_for_each(|path| add(&mut store, path))?,
     }
     Ok(store)
 }
 
+/// Adds what the file, or a directory's files, hold.
+fn add(store: &mut RootCertStore, path: &Path) -> Result<(), Failure> {
+    let before = store.len();
+    for file in root_files(path)? {
+        let found = certificates(&file)?;
+        store.add_parsable_certificates(found);
+    }
+    if store.len() == before {
+        return Err(Failure::new(Kind::Usage, "no certificate in it")
+            .context(format!("read the roots in {}", path.display())));
+    }
+    Ok(())
+}
+
 /// A file itself, or the files of a directory. In a mounted ConfigMap those are links beside
 /// directories whose names begin with `..`.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+///
+/// # Errors
+/// `Usage` for a directory that cannot be read.
+pub fn root_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }

@@ -10,9 +10,9 @@ use super::auth::{self, Method};
 use super::decode::Decode;
 use super::name::check_path;
 use super::render::{self, Format};
-use super::spec::{ApiPath, SecretSpec, read_mode};
+use super::spec::{ApiPath, SecretSpec};
 use super::token::Revoke;
-use crate::base::argument::BadArgument;
+use crate::base::argument::{BadArgument, owner, read_mode};
 use crate::base::text::one_line;
 use crate::commands::Twins;
 
@@ -292,25 +292,6 @@ fn dir_mode(text: &str) -> Result<u32, BadArgument> {
         format!("--dir-mode {mode:04o} keeps podinit itself out"),
         "give the owner all rights, such as 0750",
     ))
-}
-
-fn owner(text: &str) -> Result<(u32, u32), BadArgument> {
-    let number = |digits: &str| {
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        // The highest number means "unchanged" to the kernel.
-        digits
-            .parse()
-            .ok()
-            .filter(|id| is_number && *id != u32::MAX)
-    };
-    text.split_once(':')
-        .and_then(|(user, group)| number(user).zip(number(group)))
-        .ok_or_else(|| {
-            bad(
-                format!("--owner `{}` is not UID:GID", one_line(text)),
-                "write two numbers, such as 1000:1000",
-            )
-        })
 }
 
 /// `SRC:DEST`

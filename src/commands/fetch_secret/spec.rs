@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::decode::Decode;
 use super::name::{check_path, check_segment};
-use crate::base::argument::BadArgument;
+use crate::base::argument::{BadArgument, read_mode};
 use crate::base::text::one_line;
 
 /// The form of a SECRET, for hints.
@@ -310,15 +310,6 @@ fn read_parameters(text: &str) -> Result<Parameters, String> {
         seen.push(name);
     }
     Ok(parameters)
-}
-
-/// Reads a file mode: octal digits, at most 0777.
-pub(super) fn read_mode(text: &str) -> Result<u32, String> {
-    let is_octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| is_octal && *mode <= 0o777)
-        .ok_or_else(|| "is not octal, or more than 0777".to_string())
 }
 
 #[cfg(test)]

@@ -8,22 +8,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, PodSpec, Volume};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::files::one;
+use super::host::{USER, args, hand_out, host_path, on_host_network, refused, run_as};
 use super::play::play;
-use super::podman::{Played, podman};
+use super::podman::podman;
 use crate::support::certificates::Identity;
 use crate::support::kubelet::env_file;
 use crate::support::volume::Volume as Secrets;
 use crate::support::{OpenBao, tokenreview};
-
-const USER: u32 = 65532;
 
 const ENVIRONMENT: &str =
     r#"{"DB_USER":"app","DB_PASSWORD":"p<w&> $HOME `id` \"x\"\nsecond line"}"#;
@@ -63,8 +61,7 @@ impl Cluster {
         let files = tempfile::tempdir().expect("a temporary directory");
         let secrets = Secrets::in_memory();
         // As the kubelet hands out an emptyDir with an fsGroup.
-        chown(secrets.path(), Some(0), Some(USER)).expect("chown");
-        fs::set_permissions(secrets.path(), Permissions::from_mode(0o2777)).expect("chmod");
+        hand_out(secrets.path());
         let cluster = Self {
             identity,
             server,
@@ -91,9 +88,7 @@ impl Cluster {
 
     /// The Pod of a manifest, ready to be played before this server.
     fn pod(&self, file: &str) -> PodSpec {
-        let manifest = one(file);
-        let mut spec = manifest.pods()[0].1.clone();
-        spec.host_network = Some(true);
+        let mut spec = on_host_network(file);
         let addr = format!("--addr={}", self.server.tls_url());
         for arg in args(&mut spec) {
             if arg.starts_with("--addr=") {
@@ -113,37 +108,6 @@ impl Cluster {
         }
         spec
     }
-}
-
-fn host_path(path: &Path) -> HostPathVolumeSource {
-    HostPathVolumeSource {
-        path: path.to_str().expect("a UTF-8 path").to_string(),
-        type_: Some("Directory".to_string()),
-    }
-}
-
-/// The arguments of the one init container.
-fn args(spec: &mut PodSpec) -> &mut Vec<String> {
-    let init = &mut spec.init_containers.get_or_insert_default()[0];
-    init.args.get_or_insert_default()
-}
-
-/// Gives every container this user.
-fn run_as(spec: &mut PodSpec, user: u32) {
-    let init = spec.init_containers.iter_mut().flatten();
-    for container in init.chain(&mut spec.containers) {
-        let security = container.security_context.get_or_insert_default();
-        security.run_as_user = Some(i64::from(user));
-    }
-}
-
-/// Waits for a Pod whose init container fails with this code and whose app never starts; tells the last log line.
-fn refused(pod: &mut Played, init: &str, code: i32) -> String {
-    assert!(!pod.finish().status.success(), "the Pod started");
-    assert_eq!(pod.state(init).exit_code, code, "{:?}", pod.logs(init));
-    assert_eq!(pod.state("app").status, "created", "the app was started");
-    let (_, stderr) = pod.logs(init);
-    stderr.lines().last().unwrap_or_default().to_string()
 }
 
 #[test]

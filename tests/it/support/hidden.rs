@@ -63,6 +63,22 @@ impl Hidden {
     }
 }
 
+impl Hidden {
+    /// No run has shown any of it.
+    #[track_caller]
+    pub fn judge_run(&self, out: &Outcome) {
+        for form in self.forms() {
+            out.never_shows(&form);
+        }
+    }
+
+    /// Every secret so far, in each way that it may be written.
+    pub fn forms(&self) -> Vec<String> {
+        let texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.iter().flat_map(|text| forms(text)).collect()
+    }
+}
+
 /// The ways a text may be written in a log: as it is, escaped, or one line of it.
 fn forms(text: &str) -> Vec<String> {
     let quoted = serde_json::to_string(text).expect("a string");

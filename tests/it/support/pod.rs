@@ -67,6 +67,11 @@ impl Pod {
         Self::hold(&[], &["-m", "-p"], "mount -o remount,bind,ro /sys && ")
     }
 
+    /// Real root with mounts of its own, which this shell script makes. They are gone with the pod.
+    pub fn mounted(script: &str) -> Self {
+        Self::hold(&[], &["-m", "-p"], &format!("{{ {script}; }} >&2 && "))
+    }
+
     fn hold(outer: &'static [&'static str], flags: &'static [&'static str], prepare: &str) -> Self {
         let words = outer
             .iter()

@@ -139,6 +139,44 @@ impl<'pod> Podinit<'pod> {
         self
     }
 
+    /// Runs with this umask.
+    pub fn umask(mut self, mask: &str) -> Self {
+        let script = format!("umask {mask}; exec \"$@\"");
+        self.wrapper
+            .extend(["sh", "-c", &script, "sh"].map(str::to_string));
+        self
+    }
+
+    /// Runs with system calls that fail as strace is told: `flock:error=ENOLCK`.
+    pub fn injecting(mut self, faults: &[&str]) -> Self {
+        self.wrapper.extend(
+            ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"].map(str::to_string),
+        );
+        for fault in faults {
+            let (call, _) = fault.split_once(':').unwrap_or((fault, ""));
+            self.wrapper.extend(
+                [
+                    "-e",
+                    &format!("trace={call}"),
+                    "-e",
+                    &format!("inject={fault}"),
+                ]
+                .map(str::to_string),
+            );
+        }
+        self
+    }
+
+    /// Runs behind these words, such as a shell in a mount namespace that ends with `exec "$@"`.
+    pub fn behind<I>(mut self, words: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.wrapper.extend(words.into_iter().map(Into::into));
+        self
+    }
+
     /// Records its opens and writes; see `Outcome::no_write` and `Outcome::one_write`.
     pub fn traced(mut self) -> Self {
         self.traced = true;

@@ -1,17 +1,32 @@
-//! README.md and `--help` say nothing that the real command line would not do.
+//! README.md, docs/ and `--help` say nothing that the real command line would not do.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use k8s_openapi::api::batch::v1::JobSpec;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde_json::Value;
 
+use super::manifests::files::{Object, all, containers, one, parse, typed};
 use super::support::{Podinit, binary};
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The pages whose YAML has to hold: README.md and those of docs/.
+fn pages() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut pages = vec!["README.md".to_string()];
+    for entry in fs::read_dir(folder).expect("docs/ is there") {
+        let name = entry.expect("an entry of docs/").file_name();
+        pages.push(format!("docs/{}", name.to_string_lossy()));
+    }
+    pages.sort();
+    pages
 }
 
 fn help(command: &str) -> String {
@@ -154,7 +169,7 @@ fn pod_in_help(command: &str) -> Value {
 #[test]
 fn every_yaml_example_is_accepted() {
     let mut lists = Vec::new();
-    for block in blocks(&page("README.md"), "yaml") {
+    for block in pages().iter().flat_map(|name| blocks(&page(name), "yaml")) {
         let document: Value =
             serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{error}: {block}"));
         args_lists(&document, &mut lists);
@@ -173,15 +188,24 @@ fn every_yaml_example_is_accepted() {
         let mut args: Vec<String> = args
             .iter()
             .map(|arg| {
+                if arg.starts_with("--timeout=") {
+                    return "--timeout=200ms".to_string();
+                }
                 arg.replace("--sys-root=/host-sys", "--sys-root=/sys")
                     .replace("--dir=/secrets", &format!("--dir={}", at("secrets")))
+                    .replace("--dir=/tls", &format!("--dir={}", at("secrets")))
+                    .replace(
+                        "--jwt-file=/token/token",
+                        &format!("--jwt-file={}", at("jwt")),
+                    )
                     .replace(
                         "--ca-file=/ca/ca.crt",
                         &format!("--ca-file={}", at("ca.crt")),
                     )
             })
             .collect();
-        if args[0] == "fetch-secret" {
+        let has_token = args.iter().any(|arg| arg.starts_with("--jwt-file="));
+        if args[0] == "fetch-secret" && !has_token {
             args.push(format!("--jwt-file={}", at("jwt")));
         }
         let out = Podinit::new(&args)
@@ -308,14 +332,17 @@ fn the_table_of_exit_codes_is_that_of_help() {
 #[test]
 fn every_link_leads_somewhere() {
     let mut checked = 0;
-    for name in [
-        "README.md",
+    let others = [
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
         "CHANGELOG.md",
-    ] {
-        let text = page(name);
+    ];
+    let pages = pages().into_iter().chain(others.map(String::from));
+    for name in pages {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+        let folder = path.parent().expect("a folder");
+        let text = page(&name);
         for link in text
             .split("](")
             .skip(1)
@@ -324,14 +351,142 @@ fn every_link_leads_somewhere() {
             if link.starts_with("https://") {
                 continue;
             }
-            assert!(
-                Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(),
-                "{name} links to {link}"
-            );
+            assert!(folder.join(link).exists(), "{name} links to {link}");
             checked += 1;
         }
     }
     assert!(checked >= 8, "only {checked} links found");
+}
+
+/// A block of YAML as the API reads it: whole objects, or a part of a Pod's or a Job's spec.
+enum Part {
+    Objects(Vec<Object>),
+    Pod(Box<PodSpec>),
+    Job(Box<JobSpec>),
+}
+
+fn part(block: &str) -> Part {
+    let document: Value =
+        serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{error}: {block}"));
+    let read = if document.get("kind").is_some() {
+        parse(block).map(Part::Objects)
+    } else if document.get("podFailurePolicy").is_some() {
+        // A Job's spec has a template, and these lines are not about it.
+        let mut document = document;
+        document["template"] = Value::Object(serde_json::Map::new());
+        typed(document).map(Part::Job)
+    } else {
+        typed(document).map(Part::Pod)
+    };
+    read.unwrap_or_else(|error| panic!("{error}: {block}"))
+}
+
+#[test]
+fn every_yaml_example_is_of_the_api() {
+    let mut found = 0;
+    for block in pages().iter().flat_map(|name| blocks(&page(name), "yaml")) {
+        match part(&block) {
+            Part::Objects(objects) => assert!(!objects.is_empty(), "{block}"),
+            Part::Pod(spec) => assert!(containers(&spec).next().is_some(), "{block}"),
+            Part::Job(_) => {}
+        }
+        found += 1;
+    }
+    assert!(found >= 6, "only {found} examples found");
+}
+
+/// The init containers of a page's examples.
+fn shown(name: &str) -> Vec<Container> {
+    let parts = blocks(&page(name), "yaml");
+    let specs = parts.iter().filter_map(|block| match part(block) {
+        Part::Pod(spec) => Some(spec),
+        Part::Objects(_) | Part::Job(_) => None,
+    });
+    specs
+        .flat_map(|spec| spec.init_containers.unwrap_or_default())
+        .collect()
+}
+
+/// What docs/patterns.md shows of podinit stands in a manifest, word for word.
+#[test]
+fn the_patterns_are_those_of_the_manifests() {
+    let manifests = all();
+    let ours: Vec<&Container> = manifests
+        .iter()
+        .flat_map(|file| file.pods())
+        .flat_map(|(_, spec)| containers(spec))
+        .collect();
+    let shown = shown("docs/patterns.md");
+    assert!(shown.len() >= 4, "{shown:?}");
+    for container in shown {
+        let same = ours.iter().find(|it| it.name == container.name);
+        let same = same.unwrap_or_else(|| panic!("no manifest has {}", container.name));
+        assert_eq!(same.image, container.image, "{}", container.name);
+        assert_eq!(same.restart_policy, container.restart_policy);
+        if container
+            .image
+            .is_some_and(|image| image.contains("podinit"))
+        {
+            assert_eq!(same.args, container.args);
+        }
+    }
+    let text = page("docs/patterns.md");
+    for file in manifests
+        .iter()
+        .filter(|file| file.name().starts_with("patterns/"))
+    {
+        let link = format!("](../manifests/{})", file.name());
+        assert!(
+            text.contains(&link),
+            "docs/patterns.md leaves {} out",
+            file.name()
+        );
+    }
+}
+
+/// The rules that docs/exit-codes.md shows are those that the tests run.
+#[test]
+fn the_rules_on_exit_codes_are_those_of_the_manifest() {
+    let manifest = one("exit-code-rules.yaml");
+    let spec = manifest.pod("exit-code-rules");
+    let init = &spec.init_containers.as_deref().expect("init containers")[0];
+    let shown = shown("docs/exit-codes.md");
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].restart_policy, init.restart_policy);
+    assert_eq!(shown[0].restart_policy_rules, init.restart_policy_rules);
+    let policies: Vec<_> = blocks(&page("docs/exit-codes.md"), "yaml")
+        .iter()
+        .filter_map(|block| match part(block) {
+            Part::Job(job) => job.pod_failure_policy,
+            Part::Objects(_) | Part::Pod(_) => None,
+        })
+        .collect();
+    let job = manifest.objects.iter().find_map(|object| match object {
+        Object::Job(job) => job.spec.as_ref(),
+        _ => None,
+    });
+    assert_eq!(
+        policies.first(),
+        job.expect("a Job").pod_failure_policy.as_ref()
+    );
+    assert_eq!(policies.len(), 1);
+}
+
+#[test]
+fn the_table_of_docs_is_that_of_help() {
+    let help = Podinit::new(["--help"]).run().stdout;
+    let (_, table) = help.split_once("Exit codes:\n").expect("a table in --help");
+    let mut rows = 0;
+    for (code, meaning) in table.lines().map_while(|line| line.trim().split_once("  ")) {
+        let cells = page("docs/exit-codes.md");
+        let found = cells.lines().any(|line| {
+            line.starts_with(&format!("| {code} | "))
+                && line.contains(&format!(" | {} | ", meaning.trim()))
+        });
+        assert!(found, "docs/exit-codes.md lacks {code}: {meaning}");
+        rows += 1;
+    }
+    assert_eq!(rows, 10);
 }
 
 /// The message that README.md shows is the one podinit prints.

@@ -1,31 +1,44 @@
 //! manifests/: every file is checked against the API, against our own rules, against the real command line, and run.
 
 mod arguments;
-mod files;
+mod chart;
+mod exit_codes;
+pub mod files;
+mod images;
+mod kubelet;
+mod kustomize;
+mod patterns;
 mod play;
 mod podman;
 mod rules;
 mod secrets;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use files::{all, parse};
 
 /// What a container breaks, and says so in its file's comment: file, container, rules. All else breaks nothing.
 const DECLARED: &[(&str, &str, &[&str])] = &[
-    ("sysctl-daemonset.yaml", "raise-max-map-count", NODE_WIDE),
+    ("patterns/adapter-metrics.yaml", "elasticsearch", KEYSTORE),
     (
-        "sysctl-elasticsearch.yaml",
+        "patterns/ambassador-tls-vault.yaml",
         "elasticsearch",
-        &["read-only-root"],
+        KEYSTORE,
     ),
+    ("patterns/ambassador-tls.yaml", "elasticsearch", KEYSTORE),
+    ("patterns/sidecar-logs.yaml", "elasticsearch", KEYSTORE),
+    ("sysctl-daemonset.yaml", "raise-max-map-count", NODE_WIDE),
+    ("sysctl-elasticsearch.yaml", "elasticsearch", KEYSTORE),
     (
         "sysctl-elasticsearch.yaml",
         "raise-max-map-count",
         NODE_WIDE,
     ),
 ];
+
+/// Elasticsearch writes its keystore into its own config folder.
+const KEYSTORE: &[&str] = &["read-only-root"];
 
 /// What writing a node-wide key takes.
 const NODE_WIDE: &[&str] = &[
@@ -94,12 +107,7 @@ fn unknown_fields_and_kinds_are_refused() {
 #[test]
 fn every_file_breaks_only_what_it_declares() {
     for file in all() {
-        let mut found: Vec<(String, &str)> = file
-            .pods()
-            .into_iter()
-            .flat_map(|(_, spec)| rules::findings(spec))
-            .collect();
-        found.sort();
+        let found = broken_by(&file);
         let declared = DECLARED.iter().filter(|(name, ..)| *name == file.name());
         let declared: Vec<(String, &str)> = declared
             .flat_map(|(_, container, rules)| {
@@ -126,13 +134,45 @@ fn every_file_begins_with_a_comment_of_at_most_five_lines() {
     }
 }
 
-/// Runs kubernetes-validate as tests/env/install has put it there.
-fn validate<'a>(version: &str, paths: impl Iterator<Item = &'a Path>) -> std::process::Output {
-    let program =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/env/venv/bin/kubernetes-validate");
-    Command::new(&program)
-        .args(["--strict", "--kubernetes-version", version])
-        .args(paths)
-        .output()
-        .unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program.display()))
+/// Runs kubernetes-validate.
+fn validate<'a>(version: &str, paths: impl Iterator<Item = &'a Path>) -> Output {
+    let mut command = tool("kubernetes-validate");
+    command.args(["--strict", "--kubernetes-version", version]);
+    command.args(paths).output().expect("it starts")
+}
+
+/// A program as tests/env/install has put it there.
+fn tool(name: &str) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/env/venv/bin");
+    let program = folder.join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing; `make test` installs it",
+        program.display()
+    );
+    Command::new(program)
+}
+
+/// What a program has made of the files at this path: it must succeed, and the API must take it.
+fn rendered_by(command: &mut Command, path: &Path) -> files::Manifest {
+    let output = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", path.display());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("rendered.yaml");
+    std::fs::write(&file, &text).expect("it is written");
+    for version in KUBERNETES {
+        let output = validate(version, [file.as_path()].into_iter());
+        assert!(output.status.success(), "Kubernetes {version}: {output:?}");
+    }
+    files::rendered(path.to_path_buf(), text)
+}
+
+/// What the Pods of a manifest break: place and rule, sorted.
+fn broken_by(file: &files::Manifest) -> Vec<(String, &'static str)> {
+    let pods = file.pods().into_iter();
+    let mut found: Vec<_> = pods.flat_map(|(_, spec)| rules::findings(spec)).collect();
+    found.sort();
+    found
 }

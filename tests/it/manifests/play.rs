@@ -6,6 +6,8 @@
 //! Pod templates are played as Pods that are never restarted: podman 4.3 plays no DaemonSet, and under a Deployment's
 //! restartPolicy Always it restarts init containers that are done, so that the app starts late or not at all.
 
+use std::ffi::OsString;
+
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::files::one;
@@ -148,7 +150,12 @@ fn a_pod_whose_sysctls_were_left_out_does_not_start() {
 }
 
 /// Plays a spec as a Pod of its own name that is never restarted.
-pub fn play(name: &str, mut spec: PodSpec) -> Played {
+pub fn play(name: &str, spec: PodSpec) -> Played {
+    play_in(&[], name, spec)
+}
+
+/// The same from inside the namespaces that these words enter.
+pub fn play_in(entrance: &[OsString], name: &str, mut spec: PodSpec) -> Played {
     spec.restart_policy = Some("Never".to_string());
     unpublish(&mut spec);
     let mut pod = Pod {
@@ -156,7 +163,7 @@ pub fn play(name: &str, mut spec: PodSpec) -> Played {
         ..Pod::default()
     };
     pod.metadata.name = Some(format!("{name}-{}", std::process::id()));
-    Played::start(&pod)
+    Played::start_in(entrance, &pod)
 }
 
 /// Takes the ports away: podman 4.3 publishes a containerPort on the machine, which a Pod without network cannot have.

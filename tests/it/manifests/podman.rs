@@ -1,23 +1,27 @@
 //! podman as tests/env/install configures it: runc, and a store of its own below target/env.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::{Pod, Sysctl};
 
-use crate::support::binary;
+use super::files::containers;
+use super::images;
+use crate::support::pod::command;
 
 /// The longest that one podman command may take, in seconds; coreutils' timeout ends it then.
 const LIMIT_SECONDS: &str = "60";
 
-/// The images that the manifests name, built once for all tests.
-static IMAGES: LazyLock<()> = LazyLock::new(build_images);
-
 /// A podman command in the tests' own store.
 pub fn podman<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
-    configured(&environment().join("containers.conf"), args)
+    configured(&[], &environment().join("containers.conf"), args)
+}
+
+/// podman, or what builds images with it, in the tests' own store.
+pub fn with_store(command: &mut Command) -> &mut Command {
+    configure(command, &environment().join("containers.conf"))
 }
 
 /// Runs a podman command that must succeed and returns its standard output.
@@ -34,6 +38,7 @@ pub fn say<'a>(args: impl IntoIterator<Item = &'a str>) -> String {
 /// A Pod made by `podman play kube`; dropping it removes it with its containers.
 pub struct Played {
     pod: String,
+    entrance: Vec<OsString>,
     child: Option<Child>,
     _settings: Option<tempfile::TempDir>,
 }
@@ -49,9 +54,14 @@ pub struct State {
 impl Played {
     /// Starts playing `pod`. Stands in for the kubelet in one thing podman 4.3 leaves out: `sysctls` are set in the
     /// Pod's own namespaces. A Pod without the host's network has nothing but its own loopback.
-    pub fn start(pod: &Pod) -> Self {
-        LazyLock::force(&IMAGES);
+    ///
+    /// podman runs behind the words that enter a namespace, if there are any: what is the host's network to it is theirs.
+    pub fn start_in(entrance: &[OsString], pod: &Pod) -> Self {
         let spec = pod.spec.as_ref().expect("a Pod has a spec");
+        images::provide_pause();
+        for container in containers(spec) {
+            images::provide(container.image.as_deref().unwrap_or_default());
+        }
         let network = if spec.host_network == Some(true) {
             "host"
         } else {
@@ -76,7 +86,7 @@ impl Played {
             kept,
             "-",
         ];
-        let mut child = configured(&conf.join("containers.conf"), args)
+        let mut child = configured(entrance, &conf.join("containers.conf"), args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,6 +98,7 @@ impl Played {
         drop(stdin);
         Self {
             pod: pod.metadata.name.clone().expect("a Pod has a name"),
+            entrance: entrance.to_vec(),
             child: Some(child),
             _settings: settings,
         }
@@ -157,10 +168,23 @@ impl Played {
 
     /// Runs a program in a container, as its user; it must succeed.
     pub fn exec(&self, container: &str, words: &[&str]) -> String {
+        let output = self.try_exec(container, words);
+        assert!(
+            output.status.success(),
+            "{words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8 from the program")
+    }
+
+    /// The same, whatever comes of it.
+    pub fn try_exec(&self, container: &str, words: &[&str]) -> Output {
         let container = self.container(container);
-        say(["exec", &container]
-            .into_iter()
-            .chain(words.iter().copied()))
+        let args = ["exec", &container].into_iter();
+        let conf = environment().join("containers.conf");
+        configured(&self.entrance, &conf, args.chain(words.iter().copied()))
+            .output()
+            .expect("timeout is part of coreutils")
     }
 
     /// What a container printed: standard output and standard error.
@@ -197,10 +221,15 @@ fn environment() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/env")
 }
 
-/// The podman command with this containers.conf and the tests' store.
-fn configured<'a>(conf: &Path, args: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new("timeout");
-    command.args([LIMIT_SECONDS, "podman"]).args(args);
+/// The podman command with this containers.conf and the tests' store, behind the words that enter a namespace.
+fn configured<'a>(
+    entrance: &[OsString],
+    conf: &Path,
+    args: impl IntoIterator<Item = &'a str>,
+) -> Command {
+    let words = ["timeout", LIMIT_SECONDS, "podman"].map(OsString::from);
+    let mut command = command(entrance.iter().chain(&words));
+    command.args(args);
     configure(&mut command, conf);
     command
 }
@@ -234,67 +263,4 @@ fn settings_with(sysctls: &[Sysctl]) -> tempfile::TempDir {
     )
     .expect("it is written");
     folder
-}
-
-/// Builds the tested binary's image with images/build, and stand-ins for the images that only a registry has.
-fn build_images() {
-    let found = Command::new("podman").arg("--version").output();
-    assert!(found.is_ok(), "podman is not here; `make test` installs it");
-    let ldd = Command::new("ldd")
-        .arg(binary())
-        .output()
-        .expect("ldd is part of libc");
-    assert!(
-        String::from_utf8_lossy(&ldd.stdout).contains("statically linked"),
-        "an image FROM scratch needs a static binary: `make test` sets CARGO_BUILD_TARGET so"
-    );
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(source.join("images/build"));
-    command.arg(binary()).env("ENGINE", "podman");
-    command.env("CONTAINERS_CONF", environment().join("containers.conf"));
-    command.env(
-        "CONTAINERS_STORAGE_CONF",
-        environment().join("storage.conf"),
-    );
-    let output = command.output().expect("bash is here");
-    assert!(
-        output.status.success(),
-        "images/build: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    for (image, folder, program) in [
-        (
-            "docker.elastic.co/elasticsearch/elasticsearch:9.4.0",
-            "elasticsearch",
-            "/bin/busybox",
-        ),
-        (
-            "docker.io/library/busybox:1.37.0",
-            "busybox",
-            "/bin/busybox",
-        ),
-        ("registry.k8s.io/pause:3.10", "pause", "/usr/bin/catatonit"),
-    ] {
-        let context = tempfile::tempdir().expect("a temporary folder");
-        let context = context.path();
-        let path = |path: &Path| path.to_str().expect("a UTF-8 path").to_string();
-        for from in [
-            path(&source.join("tests/env/images").join(folder).join(".")),
-            program.to_string(),
-        ] {
-            let copied = Command::new("cp")
-                .args(["-R", &from, &path(context)])
-                .status()
-                .expect("cp starts");
-            assert!(
-                copied.success(),
-                "{from} could not be copied; `make test` installs it"
-            );
-        }
-        say(["build", "--quiet", "--tag", image, &path(context)]);
-    }
-    // The first Pod makes podman build its own pause image; two at once would both try.
-    let first = format!("first-{}", std::process::id());
-    say(["pod", "create", "--network", "none", "--name", &first]);
-    say(["pod", "rm", "--force", &first]);
 }

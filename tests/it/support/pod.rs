@@ -53,6 +53,11 @@ impl Pod {
         Self::hold(&[], &["-n", "-p"], "")
     }
 
+    /// Real root with nothing of its own but the network, all processes of the machine in sight, and its loopback up.
+    pub fn network_alone() -> Self {
+        Self::hold(&[], &["-n"], "ip link set lo up && ")
+    }
+
     /// Real root whose `/proc/sys` is read-only, as an ordinary container without user namespace.
     pub fn proc_sys_read_only() -> Self {
         Self::hold(
@@ -105,6 +110,11 @@ impl Pod {
             .map(OsString::from)
             .collect();
         enter
+    }
+
+    /// A process in the pod, as the node counts.
+    pub fn process(&self) -> &str {
+        &self.target
     }
 
     /// Runs a shell script in the pod, which must succeed, and returns what it printed.

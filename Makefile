@@ -33,6 +33,7 @@ test: build ## Install what the tests need, then run all checks and tests
 bench: build ## Measure podinit beside its peers
 	tests/env/install test
 	benches/run $(BINARY)
+	benches/wait-for $(BINARY)
 
 image: build ## Build the container image with podman or docker
 	images/build $(BINARY)

@@ -192,7 +192,10 @@ fn explain(error: &clap::Error, grammar: &clap::Command, args: &[OsString]) -> F
     if let Some(ours) =
         std::error::Error::source(error).and_then(|source| source.downcast_ref::<BadArgument>())
     {
-        return Failure::new(Kind::Usage, ours.reason.clone()).hint(ours.hint.clone());
+        let source = variable_of(error, grammar, args)
+            .map_or_else(String::new, |name| format!(" (from the variable {name})"));
+        let reason = format!("{}{source}", ours.reason);
+        return Failure::new(Kind::Usage, reason).hint(ours.hint.clone());
     }
     let rendered = error.render().to_string();
     let mut tips = Vec::new();

@@ -12,6 +12,7 @@ use tracing::{debug, error, warn};
 use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
 use crate::base::stream::write_within;
+use crate::base::successor::Successor;
 use crate::base::{log, termination};
 use crate::cli::{Global, Refusal};
 use crate::commands::Outcome;
@@ -21,8 +22,20 @@ use crate::commands::Outcome;
 pub enum Ending {
     /// The command came to its own end: its summary, or why it failed.
     Finished(Result<String, Failure>),
+    /// It has succeeded, and another program takes its place.
+    HandedOver(Successor),
     /// A signal ended it; with what the command had to say, if it said it in time.
     Stopped(Signal, Option<Result<String, Failure>>),
+}
+
+impl Ending {
+    /// The command's own end, or the program that follows its success.
+    pub fn of(outcome: Result<String, Failure>, successor: Option<&Successor>) -> Self {
+        match (outcome, successor) {
+            (Ok(_), Some(successor)) => Self::HandedOver(successor.clone()),
+            (outcome, _) => Self::Finished(outcome),
+        }
+    }
 }
 
 /// Time for the result when the deadline has come already: within the 250 ms that a run may be late.
@@ -51,6 +64,10 @@ pub fn conclude(global: &Global, command: &str, ending: Ending) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ending::Finished(Err(failure)) => fail(&global.termination_log, Some(command), &failure),
+        // A message would be shown as the successor's own.
+        Ending::HandedOver(successor) => {
+            fail(&global.termination_log, Some(command), &successor.replace())
+        }
         Ending::Stopped(signal, outcome) => {
             let code = 128 + signal as u8;
             let mut verdict = format!("podinit {command}: stopped ({code}) by {signal}");
@@ -60,7 +77,7 @@ pub fn conclude(global: &Global, command: &str, ending: Ending) -> ExitCode {
             }
             leave_message(
                 &global.termination_log,
-                &termination::compose(&verdict, None),
+                &termination::compose(&verdict, &[], None),
             );
             error!(code, "{verdict}");
             ExitCode::from(code)
@@ -124,7 +141,7 @@ fn fail(termination_log: &Path, command: Option<&str>, failure: &Failure) -> Exi
     let code = failure.kind().exit_code();
     leave_message(
         termination_log,
-        &termination::compose(&verdict, failure.mend()),
+        &termination::compose(&verdict, failure.lines(), failure.mend()),
     );
     // Last of all, so that the end of the log tells the end of the run.
     error!(

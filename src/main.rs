@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod conclude;
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ fn supervise(blocked: Blocked, cli: Cli, environment: Environment) -> Result<End
             output: cli.global.output,
             environment,
             grammar: cli::grammar(),
+            successor: OnceCell::new(),
         };
         let work = async { conclude::show(cli.command.run(&run).await, &run.deadline).await };
         let mut work = std::pin::pin!(work);
@@ -68,7 +70,7 @@ fn supervise(blocked: Blocked, cli: Cli, environment: Environment) -> Result<End
                 let outcome = tokio::time::timeout(GRACE, &mut work).await.ok();
                 Ok(Ending::Stopped(signal, outcome))
             }
-            outcome = &mut work => Ok(Ending::Finished(outcome)),
+            outcome = &mut work => Ok(Ending::of(outcome, run.successor.get())),
         }
     });
     // A thread stuck in the kernel must not hold up the exit.

@@ -77,6 +77,7 @@ pub enum Ended {
 #[derive(Debug, Clone)]
 pub struct Deadline {
     start: Instant,
+    limit: Option<Duration>,
     at: Option<Instant>,
     stop: watch::Receiver<Option<Signal>>,
 }
@@ -87,10 +88,16 @@ impl Deadline {
         let start = Instant::now();
         Self {
             start,
+            limit: limit.0,
             // A limit beyond the clock's range is no limit.
             at: limit.0.and_then(|limit| start.checked_add(limit)),
             stop,
         }
+    }
+
+    /// The limit of the whole run, if there is one.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
     }
 
     /// Time since the run began.

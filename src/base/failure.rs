@@ -104,6 +104,7 @@ pub struct Failure {
     chain: anyhow::Error,
     hint: Option<String>,
     pause: Option<Duration>,
+    details: Vec<String>,
 }
 
 impl Failure {
@@ -114,6 +115,7 @@ impl Failure {
             chain: anyhow::Error::msg(reason.into()),
             hint: None,
             pause: None,
+            details: Vec::new(),
         }
     }
 
@@ -124,6 +126,7 @@ impl Failure {
             chain: anyhow::Error::new(error),
             hint: None,
             pause: None,
+            details: Vec::new(),
         }
     }
 
@@ -148,6 +151,14 @@ impl Failure {
         self
     }
 
+    /// Says of each of several things what is wrong with it: lines of their own where there is room for
+    /// them.
+    #[must_use]
+    pub fn details(mut self, lines: Vec<String>) -> Self {
+        self.details = lines;
+        self
+    }
+
     /// Adds words to the end of the innermost cause's line.
     #[must_use]
     pub fn append(self, words: &str) -> Self {
@@ -165,6 +176,11 @@ impl Failure {
     /// The least pause before the next attempt.
     pub fn pause(&self) -> Duration {
         self.pause.unwrap_or_default()
+    }
+
+    /// One line for each of several things, if there are several.
+    pub fn lines(&self) -> &[String] {
+        &self.details
     }
 
     /// The mend, if one is known.

@@ -11,6 +11,7 @@ pub mod retry;
 pub mod secret;
 pub mod signals;
 pub mod stream;
+pub mod successor;
 pub mod termination;
 pub mod text;
 pub mod words;

@@ -4,13 +4,18 @@
 //! takes it. So both are blocked first thing in `main`, until the handlers are in place: none is lost,
 //! however early it comes.
 
-use nix::sys::signal::{SigSet, Signal};
+use std::sync::OnceLock;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 use super::failure::{Failure, Kind};
 
 /// What a kubelet (SIGTERM) and a terminal (SIGINT) send to end a program.
 const HEARD: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+
+/// The mask as podinit received it.
+static RECEIVED: OnceLock<SigSet> = OnceLock::new();
 
 /// The two signals, kept by the kernel until somebody listens.
 #[derive(Debug)]
@@ -22,9 +27,19 @@ pub struct Blocked(SigSet);
 /// `Bug`: the call takes no input that could be wrong.
 pub fn block() -> Result<Blocked, Failure> {
     let set: SigSet = HEARD.into_iter().collect();
-    set.thread_block()
+    let received = set
+        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
         .map_err(|errno| Failure::caused_by(Kind::Bug, errno).context("block signals"))?;
+    RECEIVED.get_or_init(|| received);
     Ok(Blocked(set))
+}
+
+/// Puts the mask back as podinit received it, for a program that takes its place.
+pub fn restore() {
+    if let Some(received) = RECEIVED.get() {
+        // The call takes no input that could be wrong.
+        let _ = received.thread_set_mask();
+    }
 }
 
 /// Delivers the signals, also those that were kept.

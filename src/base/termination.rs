@@ -41,7 +41,9 @@ pub fn full_line(verdict: &str, mend: Option<&str>) -> String {
 
 /// Fits verdict and mend into the message. If one line is not enough, the first keeps both ends of
 /// the verdict (what was attempted, and the innermost cause); the whole follows below.
-pub fn compose(verdict: &str, mend: Option<&str>) -> String {
+///
+/// `details` take the place of the whole verdict below the first line.
+pub fn compose(verdict: &str, details: &[String], mend: Option<&str>) -> String {
     let line = full_line(verdict, mend);
     if line.len() <= MAX_FIRST_LINE {
         return line;
@@ -53,7 +55,14 @@ pub fn compose(verdict: &str, mend: Option<&str>) -> String {
     let mend = mend.map(|mend| format!("\nhint: {}", cut(&one_line(mend), MAX_MESSAGE / 2)));
     let room = MAX_MESSAGE - message.len() - mend.as_deref().map_or(0, str::len);
     if first != verdict {
-        message.push_str(&cut(&format!("\n{verdict}"), room));
+        let lines = if details.is_empty() {
+            std::slice::from_ref(&verdict)
+        } else {
+            details
+        };
+        let lines: Vec<String> = lines.iter().map(|line| one_line(line)).collect();
+        let whole = format!("\n{}", lines.join("\n"));
+        message.push_str(&cut(&whole, room));
     }
     message.push_str(mend.as_deref().unwrap_or_default());
     message
@@ -97,18 +106,22 @@ mod tests {
         let failure = Failure::new(Kind::Denied, "read-only\nfile system").context("set a.b to 1");
         let verdict = verdict("podinit sysctl", &failure);
         assert_eq!(
-            compose(&verdict, Some("mend it")),
+            compose(&verdict, &[], Some("mend it")),
             "podinit sysctl: denied (77): set a.b to 1: read-only\\nfile system. hint: mend it"
         );
         assert_eq!(
-            compose(&verdict, None),
+            compose(&verdict, &[], None),
             "podinit sysctl: denied (77): set a.b to 1: read-only\\nfile system"
         );
     }
 
     #[test]
     fn a_long_hint_moves_to_a_line_of_its_own() {
-        let message = compose("podinit sysctl: denied (77): x", Some(&"h".repeat(300)));
+        let message = compose(
+            "podinit sysctl: denied (77): x",
+            &[],
+            Some(&"h".repeat(300)),
+        );
         let lines: Vec<&str> = message.lines().collect();
         assert_eq!(lines[0], "podinit sysctl: denied (77): x");
         assert_eq!(lines[1], format!("hint: {}", "h".repeat(300)));
@@ -121,7 +134,7 @@ mod tests {
             "podinit sysctl: local (74): set {}: no space left",
             "k".repeat(300)
         );
-        let message = compose(&verdict, Some("make room"));
+        let message = compose(&verdict, &[], Some("make room"));
         let lines: Vec<&str> = message.lines().collect();
         assert!(lines[0].starts_with("podinit sysctl: local (74): set k"));
         assert!(lines[0].ends_with("k: no space left"));
@@ -129,10 +142,23 @@ mod tests {
         assert_eq!(lines[2], "hint: make room");
     }
 
+    #[test]
+    fn details_stand_below_the_first_line_one_by_one() {
+        let verdict = format!("podinit wait-for: unavailable (69): {}", "k".repeat(300));
+        let details = ["a: refused".to_string(), "b: no\nanswer".to_string()];
+        let message = compose(&verdict, &details, Some("start them"));
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(
+            lines[1..],
+            ["a: refused", "b: no\\nanswer", "hint: start them"]
+        );
+    }
+
     proptest::proptest! {
         #[test]
         fn the_limits_hold_for_any_text(verdict in "\\PC{0,2000}", mend in proptest::option::of("\\PC{0,2000}")) {
-            let message = compose(&verdict, mend.as_deref());
+            let details = vec![verdict.clone(); 3];
+            let message = compose(&verdict, &details, mend.as_deref());
             assert!(message.len() <= MAX_MESSAGE);
             assert!(message.lines().next().unwrap_or_default().len() <= MAX_FIRST_LINE);
         }

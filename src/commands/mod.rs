@@ -4,10 +4,12 @@ mod completions;
 mod fetch_secret;
 mod man;
 mod sysctl;
+mod wait_for;
 
 use crate::base::deadline::{Deadline, Limit};
 use crate::base::environment::Environment;
 use crate::base::failure::Failure;
+use crate::base::successor::Successor;
 
 pub use sysctl::argv::normalise;
 
@@ -40,6 +42,8 @@ pub struct Run {
     pub environment: Environment,
     /// The whole command line's grammar, for completions and manual pages.
     pub grammar: clap::Command,
+    /// What takes podinit's place once the command has succeeded.
+    pub successor: std::cell::OnceCell<Successor>,
 }
 
 /// How a command ended. It prints nothing itself: `main` does.
@@ -66,6 +70,7 @@ impl From<Failure> for Outcome {
 pub enum Command {
     Sysctl(sysctl::Args),
     FetchSecret(Box<fetch_secret::Args>),
+    WaitFor(Box<wait_for::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -76,6 +81,7 @@ impl Command {
         match self {
             Self::Sysctl(_) => "sysctl",
             Self::FetchSecret(_) => "fetch-secret",
+            Self::WaitFor(_) => "wait-for",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -84,9 +90,11 @@ impl Command {
     /// The limit of a run that names none.
     pub fn default_limit(&self) -> Limit {
         match self {
-            Self::Sysctl(_) | Self::FetchSecret(_) | Self::Completions(_) | Self::Man(_) => {
-                Limit(Some(std::time::Duration::from_mins(5)))
-            }
+            Self::Sysctl(_)
+            | Self::FetchSecret(_)
+            | Self::WaitFor(_)
+            | Self::Completions(_)
+            | Self::Man(_) => Limit(Some(std::time::Duration::from_mins(5))),
         }
     }
 
@@ -95,6 +103,7 @@ impl Command {
         match self {
             Self::Sysctl(args) => sysctl::run(args, run).await,
             Self::FetchSecret(args) => fetch_secret::run(*args, run).await,
+            Self::WaitFor(args) => wait_for::run(*args, run).await,
             Self::Completions(args) => completions::run(&args, run),
             Self::Man(args) => man::run(&args, run),
         }

@@ -152,6 +152,43 @@ const SUBJECTS: &[Subject] = &[
         ],
     },
     Subject {
+        name: "wait-for",
+        works: &["wait-for", "--dry-run", "tcp://127.0.0.1:1"],
+        waits: Some(&["wait-for", "--timeout=0", "tcp://127.0.0.1:1"]),
+        fails: &[
+            (64, &["wait-for"]),
+            (64, &["wait-for", "--no-such-flag"]),
+            (64, &["wait-for", "xxx://127.0.0.1:1"]),
+            (69, &["wait-for", "--timeout=300ms", "tcp://127.0.0.1:1"]),
+            (
+                69,
+                &["wait-for", "--timeout=300ms", "file:///nonexistent/x"],
+            ),
+        ],
+        hides: &[
+            &["wait-for", "postgres://app:c4n4ry-0f-a-s3cr3t@127.0.0.1/db"],
+            &[
+                "wait-for",
+                "redis://127.0.0.1:1?password=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--timeout=300ms",
+                "http://127.0.0.1:1/?token=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--timeout=300ms",
+                "tcp://127.0.0.1:1?expect=c4n4ry-0f-a-s3cr3t",
+            ],
+            &[
+                "wait-for",
+                "--http-header=Authorization: c4n4ry-0f-a-s3cr3t",
+                "http://127.0.0.1:1/",
+            ],
+        ],
+    },
+    Subject {
         name: "completions",
         works: &["completions", "bash"],
         waits: None,

@@ -71,6 +71,7 @@ fn workplace() -> tempfile::TempDir {
     std::os::unix::fs::symlink(binary(), at("podinit")).expect("a link");
     for (name, text) in [
         ("sysctl.conf", "# an example\nvm.max_map_count >= 1\n"),
+        ("password", "a-password"),
         ("rid", "a-role-id"),
         ("sid", "a-secret-id"),
         ("jwt", "a.service-account.token"),
@@ -126,7 +127,7 @@ fn every_shell_example_is_accepted() {
         examples.extend(command_lines(&block));
     }
     assert!(examples.len() >= 9, "{examples:?}");
-    for (command, least) in [("sysctl", 5), ("fetch-secret", 3)] {
+    for (command, least) in [("sysctl", 5), ("fetch-secret", 3), ("wait-for", 5)] {
         let help = help(command);
         let (_, after) = help.split_once("Examples:\n").expect("examples");
         let (shell, _) = after.split_once("In a Pod").expect("a Pod");
@@ -159,7 +160,7 @@ fn every_yaml_example_is_accepted() {
             serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{error}: {block}"));
         args_lists(&document, &mut lists);
     }
-    for command in ["sysctl", "fetch-secret"] {
+    for command in ["sysctl", "fetch-secret", "wait-for"] {
         args_lists(&pod_in_help(command), &mut lists);
         assert!(
             lists.iter().filter(|args| args[0] == command).count() >= 2,
@@ -175,6 +176,8 @@ fn every_yaml_example_is_accepted() {
             .map(|arg| {
                 arg.replace("--sys-root=/host-sys", "--sys-root=/sys")
                     .replace("--dir=/secrets", &format!("--dir={}", at("secrets")))
+                    .replace("=/db/password", &format!("={}", at("password")))
+                    .replace("=/secrets/db", &format!("={}", at("password")))
                     .replace(
                         "--ca-file=/ca/ca.crt",
                         &format!("--ca-file={}", at("ca.crt")),
@@ -183,6 +186,13 @@ fn every_yaml_example_is_accepted() {
             .collect();
         if args[0] == "fetch-secret" {
             args.push(format!("--jwt-file={}", at("jwt")));
+        }
+        let account = service_account();
+        if args[0] == "wait-for" {
+            args.push(format!(
+                "--service-account-dir={}",
+                account.path().display()
+            ));
         }
         let out = Podinit::new(&args)
             .env("PODINIT_DRY_RUN", "true")
@@ -210,6 +220,39 @@ fn the_tables_of_logins_and_formats_are_those_of_help() {
     assert_eq!(checked, 12);
 }
 
+/// The table of targets is that of the code: what each is ready by, and an example that is one.
+#[test]
+fn the_table_of_targets_is_that_of_help() {
+    let help = help("wait-for");
+    let readme = page("README.md");
+    let (_, table) = help
+        .split_once("Targets, and when they are ready:\n")
+        .expect("the table");
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.trim().split_once(' ').expect("an example and words"))
+        .collect();
+    assert_eq!(rows.len(), 17);
+    for (example, about) in rows {
+        let row = format!("| `{example}` | {} |", about.trim());
+        assert!(readme.contains(&row), "README.md lacks {row}");
+        Podinit::new(["wait-for", "--dry-run", example])
+            .env("PODINIT_SERVICE_ACCOUNT_DIR", service_account().path())
+            .run()
+            .succeeds();
+    }
+}
+
+/// What Kubernetes mounts into a Pod.
+fn service_account() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    fs::write(folder.path().join("token"), "a.service-account.token").expect("a token");
+    let roots = "/etc/ssl/certs/ca-certificates.crt";
+    fs::copy(roots, folder.path().join("ca.crt")).expect("the system's roots");
+    folder
+}
+
 /// Words that begin with two dashes in README.md and belong to other programs.
 const FOREIGN_FLAGS: &[&str] = &["--allowed-unsafe-sysctls"];
 
@@ -218,6 +261,7 @@ fn every_flag_in_the_readme_exists() {
     let known = [
         help("sysctl"),
         help("fetch-secret"),
+        help("wait-for"),
         Podinit::new(["--help"]).run().stdout,
     ]
     .concat();
@@ -247,7 +291,7 @@ fn is_flag(line: &str) -> bool {
 #[test]
 fn every_flag_has_its_variable() {
     let mut checked = 0;
-    for command in ["sysctl", "fetch-secret", "completions", "man"] {
+    for command in ["sysctl", "fetch-secret", "wait-for", "completions", "man"] {
         let help = help(command);
         let mut lines = help
             .lines()

@@ -21,3 +21,4 @@ mod fetch_secret;
 mod manifests;
 mod support;
 mod sysctl;
+mod wait_for;

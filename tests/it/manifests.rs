@@ -5,7 +5,6 @@ mod files;
 mod play;
 mod podman;
 mod rules;
-mod secrets;
 
 use std::path::Path;
 use std::process::Command;
@@ -35,32 +34,16 @@ const NODE_WIDE: &[&str] = &[
     "run-as-user",
 ];
 
-/// The Kubernetes versions a file has to be valid for, unless its comment says since when it is.
+/// The Kubernetes versions a file has to be valid for.
 const KUBERNETES: &[&str] = &["1.33", "1.34", "1.35", "1.36", "1.37"];
 
 #[test]
 fn every_file_is_valid_for_every_kubernetes_version() {
     let files = all();
     for version in KUBERNETES {
-        let served = files.iter().filter(|file| since(file) <= *version);
-        let output = validate(version, served.map(|file| file.path.as_path()));
+        let output = validate(version, files.iter().map(|file| file.path.as_path()));
         assert!(output.status.success(), "Kubernetes {version}: {output:?}");
     }
-}
-
-#[test]
-fn a_newer_minimum_is_needed_where_it_is_claimed() {
-    for file in all().iter().filter(|file| since(file) > KUBERNETES[0]) {
-        let output = validate(KUBERNETES[0], [file.path.as_path()].into_iter());
-        assert!(!output.status.success(), "{}", file.name());
-    }
-}
-
-/// The first version that serves a file: `Kubernetes X.Y or later` in its comment, else the oldest.
-fn since(file: &files::Manifest) -> &'static str {
-    let comment = file.comment();
-    let claims = |version: &&&str| comment.contains(&format!("Kubernetes {version} or later"));
-    KUBERNETES.iter().find(claims).unwrap_or(&KUBERNETES[0])
 }
 
 #[test]

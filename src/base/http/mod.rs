@@ -1,10 +1,11 @@
 //! HTTP: the only module that builds a client. One exchange, bounded in time and size; what a status
 //! or a redirect means is the caller's matter.
 
-mod issuer;
+mod certificate;
+pub mod probe;
 mod trouble;
 mod trust;
-mod verifier;
+mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use zeroize::Zeroize as _;
 
-pub use self::trust::{Identity, Roots, install_provider};
+pub use self::trust::{Identity, Roots, install_provider, root_files};
+pub use self::verify::{Check, Trust, tls_config, tls_trouble};
 use super::deadline::Deadline;
 use super::failure::{Failure, Kind};
 

@@ -2,13 +2,11 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, OtherError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
-use super::verifier::Refused;
 use crate::base::failure::{Failure, Kind};
 
 /// Classifies an exchange that brought no whole answer within `limit`.
@@ -80,12 +78,24 @@ fn io_words(error: &std::io::Error) -> Option<String> {
 
 fn distrust(error: &TlsError) -> Failure {
     match error {
-        TlsError::InvalidCertificate(CertificateError::Other(OtherError(inner)))
-            if let Some(refused) = inner.downcast_ref::<Refused>() =>
-        {
-            uncertified(&refused.reason, &refused.issuers)
+        TlsError::InvalidCertificate(reason) => {
+            let failure = Failure::new(
+                Kind::Denied,
+                format!("the server's certificate is not trusted: {}", words(reason)),
+            );
+            failure.hint(match reason {
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => {
+                    "name the server as its certificate does, or say --tls-server-name"
+                }
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    "renew the server's certificate, or set this node's clock"
+                }
+                _ => {
+                    "give the authority's certificate with --ca-file; verification cannot be switched off"
+                }
+            })
         }
-        TlsError::InvalidCertificate(reason) => uncertified(reason, &[]),
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
             Failure::new(Kind::Usage, "the server does not speak TLS on this port")
                 .hint("is it a plain port? then the address begins with http://")
@@ -104,47 +114,14 @@ fn distrust(error: &TlsError) -> Failure {
     }
 }
 
-fn uncertified(reason: &CertificateError, issuers: &[String]) -> Failure {
-    let mut gist = format!("the server's certificate is not trusted: {}", words(reason));
-    if !issuers.is_empty() {
-        gist.push_str(&format!(", issued by {}", issuers.join(" under ")));
-    }
-    Failure::new(Kind::Denied, gist).hint(match reason {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "name the server as its certificate does, or say --tls-server-name"
-        }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => {
-            "renew the server's certificate, or set this node's clock"
-        }
-        _ => "give the authority's certificate with --ca-file; verification cannot be switched off",
-    })
-}
-
 fn words(reason: &CertificateError) -> String {
     match reason {
         CertificateError::UnknownIssuer => "unknown issuer".to_string(),
         CertificateError::Expired => "expired".to_string(),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("expired on {}", date(*not_after))
-        }
         CertificateError::NotValidYet => "not valid yet".to_string(),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("not valid before {}", date(*not_before))
-        }
         CertificateError::NotValidForName => "it is for another name".to_string(),
         other => other.to_string(),
     }
-}
-
-fn date(time: UnixTime) -> String {
-    let since_1970 = Duration::from_secs(time.as_secs());
-    let Some(moment) = UNIX_EPOCH.checked_add(since_1970) else {
-        return "a day that no clock will show".to_string();
-    };
-    humantime::format_rfc3339_seconds(moment).to_string()
 }
 
 #[cfg(test)]
@@ -182,46 +159,6 @@ mod tests {
             let failure = distrust(&error);
             assert_eq!(failure.kind(), kind, "{gist}");
             assert!(failure.to_string().contains(gist), "{failure}");
-            assert!(failure.mend().unwrap_or_default().contains(mend), "{mend}");
-        }
-    }
-
-    #[test]
-    fn a_refused_certificate_has_its_dates_and_issuers() {
-        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let time = at(1_700_000_000);
-        for (reason, issuers, gist, mend) in [
-            (
-                CertificateError::ExpiredContext {
-                    time,
-                    not_after: at(1_600_000_000),
-                },
-                &["CN=a"][..],
-                "expired on 2020-09-13T12:26:40Z, issued by CN=a",
-                "renew",
-            ),
-            (
-                CertificateError::NotValidYetContext {
-                    time,
-                    not_before: at(u64::MAX),
-                },
-                &[],
-                "not valid before a day that no clock will show",
-                "clock",
-            ),
-            (
-                CertificateError::UnknownIssuer,
-                &["CN=a", "CN=b"],
-                "unknown issuer, issued by CN=a under CN=b",
-                "--ca-file",
-            ),
-        ] {
-            let issuers = issuers.iter().map(ToString::to_string).collect();
-            let refused = Refused { reason, issuers };
-            let carried = CertificateError::Other(OtherError(std::sync::Arc::new(refused)));
-            let failure = distrust(&TlsError::InvalidCertificate(carried));
-            assert_eq!(failure.kind(), Kind::Denied);
-            assert!(failure.to_string().ends_with(gist), "{failure}");
             assert!(failure.mend().unwrap_or_default().contains(mend), "{mend}");
         }
     }

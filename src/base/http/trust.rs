@@ -8,7 +8,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::verifier::Verifier;
 use crate::base::failure::{Failure, Kind};
 
 /// Makes ring the provider of everything that asks for the process's default; call it once, early.
@@ -49,13 +48,10 @@ impl Identity {
 /// The configuration of every client.
 pub(super) fn config(roots: &Roots, identity: Option<&Identity>) -> Result<ClientConfig, Failure> {
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-    let verifier = Verifier::new(store(roots)?, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::caused_by(Kind::Bug, error).context("configure TLS"))?
-        // The only way to a verifier of one's own; this one adds words to the refusals of rustls.
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_root_certificates(store(roots)?);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(Identity { chain, key }) => builder
@@ -70,7 +66,7 @@ pub(super) fn config(roots: &Roots, identity: Option<&Identity>) -> Result<Clien
     Ok(config)
 }
 
-fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
+pub(super) fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::System => {
@@ -80,7 +76,7 @@ fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
             }
         }
         Roots::Path(path) => {
-            for file in files(path)? {
+            for file in root_files(path)? {
                 let found = certificates(&file)?;
                 store.add_parsable_certificates(found);
             }
@@ -95,7 +91,10 @@ fn store(roots: &Roots) -> Result<RootCertStore, Failure> {
 
 /// A file itself, or the files of a directory. In a mounted ConfigMap those are links beside
 /// directories whose names begin with `..`.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+///
+/// # Errors
+/// `Usage` for a directory that cannot be read.
+pub fn root_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }

@@ -9,7 +9,7 @@ use super::key::{Subject, Tree};
 use super::load::{Loaded, load};
 use super::merge::merge;
 use super::offload::{in_time, off_thread};
-use super::setting::{Setting, Source, maximum, minimum, sys_setting};
+use super::setting::{Maximum, Minimum, Setting, Source, SysSetting};
 use crate::base::deadline::Deadline;
 use crate::base::failure::{Failure, Kind};
 
@@ -23,17 +23,17 @@ pub struct Args {
     #[arg(value_name = "SETTING")]
     settings: Vec<Setting>,
     /// At least N: the shell-safe twin of KEY>=N
-    #[arg(long, env = "PODINIT_MIN", value_name = "KEY=N", value_parser = minimum, action = ArgAction::Append, allow_hyphen_values = true)]
-    min: Vec<Setting>,
+    #[arg(long, env = "PODINIT_MIN", value_name = "KEY=N", action = ArgAction::Append, allow_hyphen_values = true)]
+    min: Vec<Minimum>,
     /// At most N: the shell-safe twin of KEY<=N
-    #[arg(long, env = "PODINIT_MAX", value_name = "KEY=N", value_parser = maximum, action = ArgAction::Append, allow_hyphen_values = true)]
-    max: Vec<Setting>,
+    #[arg(long, env = "PODINIT_MAX", value_name = "KEY=N", action = ArgAction::Append, allow_hyphen_values = true)]
+    max: Vec<Maximum>,
     /// Settings in the format of sysctl.conf; a folder means its *.conf, - standard input
     #[arg(long, env = "PODINIT_LOAD", value_name = "FILE", action = ArgAction::Append, allow_hyphen_values = true)]
     load: Vec<PathBuf>,
     /// A setting below kernel/mm of sysfs, such as `transparent_hugepage/enabled`
-    #[arg(long, env = "PODINIT_SYS", value_name = "KEY=VALUE", value_parser = sys_setting, action = ArgAction::Append, allow_hyphen_values = true)]
-    sys: Vec<Setting>,
+    #[arg(long, env = "PODINIT_SYS", value_name = "KEY=VALUE", action = ArgAction::Append, allow_hyphen_values = true)]
+    sys: Vec<SysSetting>,
     /// Where sysfs is mounted, such as /host-sys for a hostPath
     #[arg(long, env = "PODINIT_SYS_ROOT", value_name = "DIR", default_value = "/sys", value_parser = absolute)]
     sys_root: PathBuf,
@@ -162,14 +162,23 @@ pub(super) async fn task(args: Args, deadline: &Deadline) -> Result<Task, Failur
         settings: mut all,
         exclusions,
     } = load(files, deadline).await?;
-    for (source, given) in [
-        (Source::Argument, settings),
-        (Source::Min, min),
-        (Source::Max, max),
-        (Source::Sys, sys),
-    ] {
-        all.extend(given.into_iter().map(|setting| (source.clone(), setting)));
-    }
+    all.extend(
+        settings
+            .into_iter()
+            .map(|setting| (Source::Argument, setting)),
+    );
+    all.extend(
+        min.into_iter()
+            .map(|Minimum(setting)| (Source::Min, setting)),
+    );
+    all.extend(
+        max.into_iter()
+            .map(|Maximum(setting)| (Source::Max, setting)),
+    );
+    all.extend(
+        sys.into_iter()
+            .map(|SysSetting(setting)| (Source::Sys, setting)),
+    );
     let request = Request {
         settings: all,
         exclusions,

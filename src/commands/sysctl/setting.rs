@@ -48,6 +48,18 @@ pub(super) struct Setting {
     pub(super) ask: Ask,
 }
 
+/// `--min KEY=N`
+#[derive(Debug, Clone)]
+pub(super) struct Minimum(pub(super) Setting);
+
+/// `--max KEY=N`
+#[derive(Debug, Clone)]
+pub(super) struct Maximum(pub(super) Setting);
+
+/// `--sys KEY=VALUE`
+#[derive(Debug, Clone)]
+pub(super) struct SysSetting(pub(super) Setting);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operator {
     Equal,
@@ -205,23 +217,8 @@ fn refuse_flag(text: &str, flag: &str) -> Result<(), BadArgument> {
     })
 }
 
-/// Reads the KEY=N of `--min`.
-///
-/// # Errors
-/// As for a SETTING, and for any operator but `=`.
-pub(super) fn minimum(text: &str) -> Result<Setting, BadArgument> {
-    flag_bound(text, "min", Ask::AtLeast)
-}
-
-/// Reads the KEY=N of `--max`.
-///
-/// # Errors
-/// As `minimum`.
-pub(super) fn maximum(text: &str) -> Result<Setting, BadArgument> {
-    flag_bound(text, "max", Ask::AtMost)
-}
-
-fn flag_bound(text: &str, flag: &str, ask: fn(Vec<u64>) -> Ask) -> Result<Setting, BadArgument> {
+/// Reads `KEY=N` for the flag `--min` or `--max`.
+fn flag_bound(text: &str, flag: &str) -> Result<(bool, Subject, Vec<u64>), BadArgument> {
     refuse_flag(text, flag)?;
     let parts = split(text).map_err(|bad| BadArgument {
         hint: format!("write --{flag} KEY=N"),
@@ -247,37 +244,59 @@ fn flag_bound(text: &str, flag: &str, ask: fn(Vec<u64>) -> Ask) -> Result<Settin
         ),
         hint: format!("like --{flag} {}=262144", named(parts.key)),
     })?;
-    Ok(Setting {
-        optional: parts.optional,
-        subject: Subject::parse(parts.key)?,
-        ask: ask(numbers),
-    })
+    Ok((parts.optional, Subject::parse(parts.key)?, numbers))
 }
 
-/// Reads the KEY=VALUE of `--sys`.
-///
-/// # Errors
-/// As for a SETTING, and for any operator but `=`.
-pub(super) fn sys_setting(text: &str) -> Result<Setting, BadArgument> {
-    refuse_flag(text, "sys")?;
-    let Parts {
-        optional,
-        key,
-        operator,
-        value,
-    } = split(text)?;
-    let key = Key::parse_sys(key)?;
-    if operator != Operator::Equal {
-        return Err(BadArgument {
-            reason: format!("--sys {key}: takes = only"),
-            hint: format!("write --sys {key}=VALUE"),
-        });
+impl FromStr for Minimum {
+    type Err = BadArgument;
+
+    fn from_str(text: &str) -> Result<Self, BadArgument> {
+        let (optional, subject, numbers) = flag_bound(text, "min")?;
+        Ok(Self(Setting {
+            optional,
+            subject,
+            ask: Ask::AtLeast(numbers),
+        }))
     }
-    Ok(Setting {
-        optional,
-        subject: Subject::One(key),
-        ask: Ask::Exactly(Secret::new(value)),
-    })
+}
+
+impl FromStr for Maximum {
+    type Err = BadArgument;
+
+    fn from_str(text: &str) -> Result<Self, BadArgument> {
+        let (optional, subject, numbers) = flag_bound(text, "max")?;
+        Ok(Self(Setting {
+            optional,
+            subject,
+            ask: Ask::AtMost(numbers),
+        }))
+    }
+}
+
+impl FromStr for SysSetting {
+    type Err = BadArgument;
+
+    fn from_str(text: &str) -> Result<Self, BadArgument> {
+        refuse_flag(text, "sys")?;
+        let Parts {
+            optional,
+            key,
+            operator,
+            value,
+        } = split(text)?;
+        let key = Key::parse_sys(key)?;
+        match operator {
+            Operator::Equal => Ok(Self(Setting {
+                optional,
+                subject: Subject::One(key),
+                ask: Ask::Exactly(Secret::new(value)),
+            })),
+            Operator::AtLeast | Operator::AtMost => Err(BadArgument {
+                reason: format!("--sys {key}: takes = only"),
+                hint: format!("write --sys {key}=VALUE"),
+            }),
+        }
+    }
 }
 
 /// What a line of a file says.

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use super::Scene;
 use super::formats::loaded;
-use crate::support::kubelet::env_file;
 use crate::support::pod::command;
 
 /// The server takes no more than a thousand strings in one request.
@@ -95,6 +94,29 @@ fn a_shell_gets_the_exact_bytes_back() {
     }
 }
 
+/// Reads a file as KEP-3721 has it: `NAME='value'` lines, where the value is all between the two
+/// quotes, over as many lines as it takes, and nothing follows the second.
+fn kep_3721(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=').expect("a name before =");
+        let mut letters = name.bytes();
+        let first = letters.next().expect("a name is not empty");
+        assert!(first.is_ascii_alphabetic() || first == b'_', "{name:?}");
+        assert!(
+            letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_'),
+            "{name:?}"
+        );
+        let quoted = after.strip_prefix('\'').expect("a quote after =");
+        let (value, after) = quoted.split_once('\'').expect("a second quote");
+        rest = after.strip_prefix('\n').expect("the line ends after it");
+        let twice = found.insert(name.to_string(), value.to_string());
+        assert_eq!(twice, None, "{name} comes twice");
+    }
+    found
+}
+
 #[test]
 fn the_kubelet_gets_the_exact_bytes_back() {
     let scene = Scene::new();
@@ -102,7 +124,7 @@ fn the_kubelet_gets_the_exact_bytes_back() {
     fetch(&scene, "kubelet", "env", &["--format", "k8s-env"]);
     for (turn, values) in all.iter().enumerate() {
         let text = scene.dir.text(&format!("{turn}.env"));
-        assert_eq!(&env_file(&text), values);
+        assert_eq!(&kep_3721(&text), values);
     }
 }
 

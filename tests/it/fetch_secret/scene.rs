@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
@@ -12,10 +13,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::hidden::Hidden;
+use crate::support::pod::command;
 use crate::support::running::Running;
 use crate::support::volume::Volume;
 use crate::support::wire::Request;
-use crate::support::{OpenBao, Outcome, Podinit, Proxy, Reply, furniture};
+use crate::support::{OpenBao, Outcome, Podinit, Proxy, Reply, binary, furniture};
 
 /// One test's surroundings.
 pub struct Scene<'s> {
@@ -109,8 +111,12 @@ impl<'s> Scene<'s> {
     {
         Fetch {
             scene: self,
-            podinit: Podinit::new(["fetch-secret", "-vv"]).termination_log(),
+            args: Vec::new(),
+            env: Vec::new(),
+            uid: None,
+            through: None,
         }
+        .args(["fetch-secret", "-vv"])
         .args(args)
     }
 
@@ -203,49 +209,55 @@ impl<'s> Scene<'s> {
     }
 }
 
-/// One run to be arranged, which may show none of its scene's secrets.
+/// One run to be arranged.
 pub struct Fetch<'t> {
     scene: &'t Scene<'t>,
-    podinit: Podinit<'static>,
+    args: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+    uid: Option<u32>,
+    through: Option<String>,
 }
 
 impl<'t> Fetch<'t> {
-    fn with(self, arrange: impl FnOnce(Podinit<'static>) -> Podinit<'static>) -> Self {
-        Self {
-            podinit: arrange(self.podinit),
-            ..self
-        }
-    }
-
-    /// As `Podinit::args`.
-    pub fn args<I>(self, args: I) -> Self
+    /// More arguments.
+    pub fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        self.with(|podinit| podinit.args(args))
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
+        self
     }
 
-    /// As `Podinit::env`.
-    pub fn env(self, name: &str, value: impl Into<OsString>) -> Self {
-        self.with(|podinit| podinit.env(name, value))
+    /// One more environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.to_string(), value.into()));
+        self
     }
 
-    /// As `Podinit::uid`.
-    pub fn uid(self, uid: u32) -> Self {
-        self.with(|podinit| podinit.uid(uid))
+    /// As this user, without capabilities.
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
     }
 
-    /// As `Podinit::through`.
-    pub fn through(self, script: &str) -> Self {
-        self.with(|podinit| podinit.through(script))
+    /// From a shell, in a mount namespace of its own, whose last words are `exec … "$@"`; the
+    /// executable and its arguments are `$@`.
+    pub fn through(mut self, script: &str) -> Self {
+        self.through = Some(script.to_string());
+        self
     }
 
     /// Runs to the end; no secret may show.
     #[track_caller]
     pub fn run(self) -> Outcome {
-        let out = self.podinit.run();
-        self.scene.judge(&out);
+        let scene = self.scene;
+        let out = match &self.through {
+            Some(script) => self.in_shell(script),
+            None => self.podinit().run(),
+        };
+        scene.judge(&out);
         out
     }
 
@@ -253,7 +265,49 @@ impl<'t> Fetch<'t> {
     pub fn spawn(self) -> Watched<'t> {
         Watched {
             scene: self.scene,
-            running: self.podinit.spawn(),
+            running: self.podinit().spawn(),
+        }
+    }
+
+    fn podinit(&self) -> Podinit<'static> {
+        let mut run = Podinit::new(&self.args).termination_log();
+        for (name, value) in &self.env {
+            run = run.env(name, value);
+        }
+        match self.uid {
+            Some(uid) => run.uid(uid),
+            None => run,
+        }
+    }
+
+    fn in_shell(&self, script: &str) -> Outcome {
+        let mut shell = command(["unshare", "-m", "sh", "-euc", script, "sh"]);
+        shell
+            .arg(binary())
+            .args(&self.args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").expect("PATH is set"))
+            .env(
+                "PODINIT_TERMINATION_LOG",
+                self.scene.file("termination", ""),
+            )
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        let started = Instant::now();
+        let done = shell.output().expect("unshare starts");
+        let ended = Instant::now();
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8 from the run");
+        let words: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        Outcome {
+            what: words.join(" "),
+            command: "fetch-secret".to_string(),
+            code: done.status.code().expect("an exit code"),
+            stdout: text(done.stdout),
+            stderr: text(done.stderr),
+            started,
+            ended,
+            termination: None,
+            trace: None,
         }
     }
 }

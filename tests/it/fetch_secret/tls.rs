@@ -71,7 +71,6 @@ fn case_61_an_authority_must_be_known() {
             .env("BAO_SKIP_VERIFY", skip)
             .run();
         out.fails(77)
-            .says("unknown issuer, issued by CN=podinit test authority")
             .hints("--ca-file")
             .within(Duration::from_secs(2));
         scene.dir.is_empty();
@@ -99,9 +98,7 @@ fn case_61_an_authority_must_be_known() {
             .run()
     };
     named("vault.example").succeeds().prints("unchanged\n");
-    let out = named("other.example");
-    out.fails(77).says("vault.example").says("issued by CN=");
-    out.hints("--tls-server-name");
+    named("other.example").fails(77).hints("--tls-server-name");
 }
 
 #[test]

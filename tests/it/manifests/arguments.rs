@@ -1,6 +1,5 @@
 //! Every podinit argument list in manifests/ is taken by the real command line.
 
-use std::fs;
 use std::process::{Command, Output, Stdio};
 
 use k8s_openapi::api::core::v1::Container;
@@ -26,7 +25,7 @@ fn every_argument_list_is_accepted() {
             let output = dry_run(container);
             let code = output.status.code().expect("podinit ended by itself");
             let said = String::from_utf8_lossy(&output.stderr);
-            // What the node or nobody answers is another matter: these are the ends of runs that were understood.
+            // What the node answers is another matter: 0, 1, 66, 69 and 77 are all answers of a run that was understood.
             assert!(
                 [0, 1, 66, 69, 77].contains(&code),
                 "{} {:?}: {code} {said}",
@@ -45,7 +44,6 @@ fn a_wrong_argument_list_is_refused() {
         &["sysctl", "vm.max_map_count"][..],
         &["sysctl", "--chek", "vm.max_map_count>=1"],
         &["sysctll"],
-        &["fetch-secret", "--dir=/secrets", "secret/app"],
     ] {
         let args = Some(args.iter().map(ToString::to_string).collect());
         let output = dry_run(&Container {
@@ -63,27 +61,10 @@ fn is_podinit(container: &Container) -> bool {
         .is_some_and(|image| image.contains("/podinit:"))
 }
 
-/// Runs a container's arguments and environment on this machine, changing nothing and waiting for nobody. Whatever
-/// the Pod mounts is one folder in memory here, with an authority and a token in it.
+/// Runs a container's arguments and environment on this machine, changing nothing.
 fn dry_run(container: &Container) -> Output {
     let args = container.args.as_deref().unwrap_or_default();
     let (command, rest) = args.split_first().expect("podinit is given a subcommand");
-    let folder = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
-    let authorities = "/etc/ssl/certs/ca-certificates.crt";
-    fs::copy(authorities, folder.path().join("ca.crt")).expect("the system's roots");
-    fs::write(folder.path().join("token"), "a.service-account.token").expect("a file");
-    let mounts: Vec<_> = container
-        .volume_mounts
-        .iter()
-        .flatten()
-        .map(|mount| format!("={}", mount.mount_path))
-        .collect();
-    let here = format!("={}", folder.path().display());
-    let rest = rest.iter().map(|arg| {
-        mounts
-            .iter()
-            .fold(arg.clone(), |arg, it| arg.replace(it, &here))
-    });
     let env = container
         .env
         .iter()
@@ -93,7 +74,6 @@ fn dry_run(container: &Container) -> Output {
         .arg(command)
         .arg("--dry-run")
         .args(rest)
-        .env("PODINIT_TIMEOUT", "200ms")
         .envs(env)
         .stdin(Stdio::null())
         .output()

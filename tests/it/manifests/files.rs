@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Service};
 use k8s_openapi::serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -21,7 +21,6 @@ pub enum Object {
     Deployment(Box<Deployment>),
     DaemonSet(Box<DaemonSet>),
     Service,
-    ServiceAccount(Box<ServiceAccount>),
 }
 
 impl Manifest {
@@ -37,12 +36,6 @@ impl Manifest {
         self.objects.iter().filter_map(Object::pod).collect()
     }
 
-    /// The comment that the file begins with, on one line.
-    pub fn comment(&self) -> String {
-        let lines = self.text.lines().map_while(|line| line.strip_prefix('#'));
-        lines.map(str::trim).collect::<Vec<_>>().join(" ")
-    }
-
     /// The spec of the one object of this name.
     pub fn pod(&self, name: &str) -> &PodSpec {
         self.pods()
@@ -54,13 +47,12 @@ impl Manifest {
 }
 
 impl Object {
-    /// The name and the Pod spec of an object that runs containers.
-    pub fn pod(&self) -> Option<(&str, &PodSpec)> {
+    fn pod(&self) -> Option<(&str, &PodSpec)> {
         let (meta, spec) = match self {
             Self::Pod(it) => (&it.metadata, it.spec.as_ref()),
             Self::Deployment(it) => (&it.metadata, it.spec.template.spec.as_ref()),
             Self::DaemonSet(it) => (&it.metadata, it.spec.template.spec.as_ref()),
-            Self::Service | Self::ServiceAccount(_) => return None,
+            Self::Service => return None,
         };
         let name = meta.name.as_deref().expect("every object has a name");
         Some((
@@ -123,7 +115,6 @@ fn object(document: Value) -> Result<Object, String> {
         "Deployment" => typed(document).map(Object::Deployment),
         "DaemonSet" => typed(document).map(Object::DaemonSet),
         "Service" => typed::<Service>(document).map(|_| Object::Service),
-        "ServiceAccount" => typed(document).map(Object::ServiceAccount),
         other => Err(format!("no rules for kind {other:?}")),
     }
 }

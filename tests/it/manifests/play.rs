@@ -9,7 +9,7 @@
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::files::one;
-use super::podman::Played;
+use super::podman::{Played, say};
 use crate::support::node::NodeKey;
 
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
@@ -34,7 +34,13 @@ fn the_privileged_pod_raises_the_node_before_elasticsearch_starts() {
         init.finished <= app.started,
         "the app started before the init container was done"
     );
-    let answer = pod.exec("elasticsearch", &["/busybox", "sh", "/ask"]);
+    let answer = say([
+        "exec",
+        &pod.container("elasticsearch"),
+        "/busybox",
+        "sh",
+        "/ask",
+    ]);
     assert!(answer.contains("You Know, for Search"), "{answer}");
 }
 
@@ -148,15 +154,22 @@ fn a_pod_whose_sysctls_were_left_out_does_not_start() {
 }
 
 /// Plays a spec as a Pod of its own name that is never restarted.
-pub fn play(name: &str, mut spec: PodSpec) -> Played {
+fn play(name: &str, mut spec: PodSpec) -> Played {
     spec.restart_policy = Some("Never".to_string());
     unpublish(&mut spec);
+    let sysctls = spec
+        .security_context
+        .as_ref()
+        .and_then(|it| it.sysctls.clone())
+        .unwrap_or_default();
+    let name = format!("{name}-{}", std::process::id());
     let mut pod = Pod {
         spec: Some(spec),
         ..Pod::default()
     };
-    pod.metadata.name = Some(format!("{name}-{}", std::process::id()));
-    Played::start(&pod)
+    pod.metadata.name = Some(name.clone());
+    let yaml = serde_json::to_string(&pod).expect("a Pod is JSON, and JSON is YAML");
+    Played::start(&name, &yaml, &sysctls)
 }
 
 /// Takes the ports away: podman 4.3 publishes a containerPort on the machine, which a Pod without network cannot have.

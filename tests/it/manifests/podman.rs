@@ -1,11 +1,12 @@
 //! podman as tests/env/install configures it: runc, and a store of its own below target/env.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{Pod, Sysctl};
+use k8s_openapi::api::core::v1::Sysctl;
 
 use crate::support::binary;
 
@@ -47,31 +48,22 @@ pub struct State {
 }
 
 impl Played {
-    /// Starts playing `pod`. Stands in for the kubelet in one thing podman 4.3 leaves out: `sysctls` are set in the
-    /// Pod's own namespaces. A Pod without the host's network has nothing but its own loopback.
-    pub fn start(pod: &Pod) -> Self {
+    /// Starts playing `yaml`, whose Pod podman will call `pod`. Stands in for the kubelet in one thing podman 4.3
+    /// leaves out: `sysctls` are set in the Pod's own namespaces.
+    pub fn start(pod: &str, yaml: &str, sysctls: &[Sysctl]) -> Self {
         LazyLock::force(&IMAGES);
-        let spec = pod.spec.as_ref().expect("a Pod has a spec");
-        let network = if spec.host_network == Some(true) {
-            "host"
-        } else {
-            "none"
-        };
-        let security = spec.security_context.as_ref();
-        let sysctls = security.and_then(|it| it.sysctls.as_deref());
-        let sysctls = sysctls.unwrap_or_default();
         let settings = (!sysctls.is_empty()).then(|| settings_with(sysctls));
         let conf = settings
             .as_ref()
             .map_or_else(environment, |folder| folder.path().to_path_buf());
-        // A finished init container stays, to be asked about.
+        // A finished init container stays, to be asked about; no network but the Pod's own loopback.
         let kept = "io.podman.annotations.init.container.type=always";
         let args = [
             "play",
             "kube",
             "--quiet",
             "--network",
-            network,
+            "none",
             "--annotation",
             kept,
             "-",
@@ -83,11 +75,12 @@ impl Played {
             .spawn()
             .expect("timeout is part of coreutils");
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        serde_json::to_writer(&mut stdin, pod)
-            .expect("a Pod is JSON, JSON is YAML, and podman reads it");
+        stdin
+            .write_all(yaml.as_bytes())
+            .expect("podman reads the manifest");
         drop(stdin);
         Self {
-            pod: pod.metadata.name.clone().expect("a Pod has a name"),
+            pod: pod.to_string(),
             child: Some(child),
             _settings: settings,
         }
@@ -153,14 +146,6 @@ impl Played {
             started: number(2),
             finished: number(3),
         }
-    }
-
-    /// Runs a program in a container, as its user; it must succeed.
-    pub fn exec(&self, container: &str, words: &[&str]) -> String {
-        let container = self.container(container);
-        say(["exec", &container]
-            .into_iter()
-            .chain(words.iter().copied()))
     }
 
     /// What a container printed: standard output and standard error.
@@ -236,7 +221,7 @@ fn settings_with(sysctls: &[Sysctl]) -> tempfile::TempDir {
     folder
 }
 
-/// Builds the tested binary's image with images/build, and stand-ins for the images that only a registry has.
+/// Builds the tested binary's image with images/build, and stand-ins for the two images that only a registry has.
 fn build_images() {
     let found = Command::new("podman").arg("--version").output();
     assert!(found.is_ok(), "podman is not here; `make test` installs it");
@@ -266,11 +251,6 @@ fn build_images() {
         (
             "docker.elastic.co/elasticsearch/elasticsearch:9.4.0",
             "elasticsearch",
-            "/bin/busybox",
-        ),
-        (
-            "docker.io/library/busybox:1.37.0",
-            "busybox",
             "/bin/busybox",
         ),
         ("registry.k8s.io/pause:3.10", "pause", "/usr/bin/catatonit"),

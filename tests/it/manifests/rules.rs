@@ -5,7 +5,7 @@ mod restricted;
 
 use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, Probe, SecurityContext};
 
-use super::files::{Object, all as all_files, containers, one, parse};
+use super::files::{containers, one};
 
 /// One rule over a Pod spec.
 pub struct Rule {
@@ -31,33 +31,6 @@ pub fn findings(spec: &PodSpec) -> Vec<(String, &'static str)> {
         })
         .collect();
     found.sort();
-    found
-}
-
-/// What the service accounts of a file break: each is used by a Pod of the file and hands out no token by itself,
-/// and each Pod's is in the file.
-fn account_findings(objects: &[Object]) -> Vec<String> {
-    let used: Vec<&str> = objects
-        .iter()
-        .filter_map(Object::pod)
-        .filter_map(|(_, spec)| spec.service_account_name.as_deref())
-        .collect();
-    let mut made = Vec::new();
-    let mut found = Vec::new();
-    for object in objects {
-        if let Object::ServiceAccount(account) = object {
-            let name = account.metadata.name.as_deref().unwrap_or_default();
-            made.push(name);
-            if account.automount_service_account_token != Some(false) {
-                found.push(format!("{name} hands out its token"));
-            }
-            if !used.contains(&name) {
-                found.push(format!("{name} is not used"));
-            }
-        }
-    }
-    let missing = used.iter().filter(|name| !made.contains(name));
-    found.extend(missing.map(|name| format!("{name} is not there")));
     found
 }
 
@@ -100,32 +73,6 @@ fn pod_mut(spec: &mut PodSpec) -> &mut PodSecurityContext {
 
 fn security_mut(container: &mut Container) -> &mut SecurityContext {
     container.security_context.get_or_insert_default()
-}
-
-#[test]
-fn every_service_account_is_used_and_hands_out_nothing() {
-    for file in all_files() {
-        assert_eq!(account_findings(&file.objects), [""; 0], "{}", file.name());
-    }
-    let good = one("fetch-secret-vault.yaml").text;
-    for (from, to, finding) in [
-        (
-            "automountServiceAccountToken: false\n---",
-            "---",
-            "app hands out its token",
-        ),
-        (
-            "serviceAccountName: app",
-            "hostname: app",
-            "app is not used",
-        ),
-        ("\n  name: app\n", "\n  name: other\n", "app is not there"),
-    ] {
-        assert!(good.contains(from), "{from:?}");
-        let bad = parse(&good.replace(from, to)).expect("a manifest");
-        let found = account_findings(&bad);
-        assert!(found.iter().any(|it| it == finding), "{found:?}");
-    }
 }
 
 #[test]

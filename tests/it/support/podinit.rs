@@ -109,14 +109,6 @@ impl<'pod> Podinit<'pod> {
         self.reachable()
     }
 
-    /// Runs from a shell, in a mount namespace of its own, whose last words are `exec … "$@"`; the executable and its
-    /// arguments are `$@`.
-    pub fn through(mut self, script: &str) -> Self {
-        self.wrapper
-            .extend(["unshare", "-m", "sh", "-euc", script, "sh"].map(str::to_string));
-        self
-    }
-
     /// Runs from a copy that any user can reach and execute.
     pub fn reachable(mut self) -> Self {
         self.foreign = true;
@@ -136,6 +128,16 @@ impl<'pod> Podinit<'pod> {
     pub fn pid1(mut self) -> Self {
         self.wrapper
             .extend(["unshare", "-f", "-p", "--kill-child"].map(str::to_string));
+        self
+    }
+
+    /// Runs behind these words, such as a shell in a mount namespace that ends with `exec "$@"`.
+    pub fn behind<I>(mut self, words: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.wrapper.extend(words.into_iter().map(Into::into));
         self
     }
 

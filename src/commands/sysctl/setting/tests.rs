@@ -11,8 +11,8 @@ fn parsed(text: &str) -> String {
     format!("{dash}{} {ask}", setting.subject.key())
 }
 
-fn refused(text: &str) -> BadArgument {
-    text.parse::<Setting>()
+fn refused<T: FromStr<Err = BadArgument>>(text: &str) -> BadArgument {
+    text.parse::<T>()
         .err()
         .unwrap_or_else(|| panic!("{text:?} was accepted"))
 }
@@ -59,14 +59,14 @@ fn what_is_misspelt_is_refused_with_the_right_spelling() {
         "a.b>=18446744073709551616",
         "a.b>=1,2",
     ] {
-        refused(text);
+        refused::<Setting>(text);
     }
-    assert!(refused("a.b").hint.contains("--min a.b="));
-    assert!(refused("a.b").hint.contains("quote"));
-    assert!(refused("a.b>1024").hint.contains("a.b>=1024"));
-    assert!(refused("a.b=>5").hint.contains("a.b>=5"));
-    assert!(refused("a.b=<5").hint.contains("a.b<=5"));
-    assert!(refused("a.b<5").hint.contains("a.b<=5"));
+    assert!(refused::<Setting>("a.b").hint.contains("--min a.b="));
+    assert!(refused::<Setting>("a.b").hint.contains("quote"));
+    assert!(refused::<Setting>("a.b>1024").hint.contains("a.b>=1024"));
+    assert!(refused::<Setting>("a.b=>5").hint.contains("a.b>=5"));
+    assert!(refused::<Setting>("a.b=<5").hint.contains("a.b<=5"));
+    assert!(refused::<Setting>("a.b<5").hint.contains("a.b<=5"));
 }
 
 #[test]
@@ -75,27 +75,28 @@ fn a_refusal_never_repeats_a_value_that_could_be_secret() {
         "net.ipv4.tcp_fastopen_key==hunter2",
         "net.ipv4.tcp_fastopen_key>hunter2",
     ] {
-        let bad = refused(text);
+        let bad = refused::<Setting>(text);
         assert!(!format!("{bad} {}", bad.hint).contains("hunter2"), "{bad}");
     }
 }
 
 #[test]
 fn flags_say_the_operator_themselves() {
-    let setting = minimum("-a.b=1 2").unwrap();
+    let Minimum(setting) = "-a.b=1 2".parse().unwrap();
     assert!(
         setting.optional && matches!(&setting.ask, Ask::AtLeast(numbers) if *numbers == [1, 2])
     );
-    let setting = maximum("a.b=7").unwrap();
+    let Maximum(setting) = "a.b=7".parse().unwrap();
     assert!(!setting.optional && matches!(&setting.ask, Ask::AtMost(numbers) if *numbers == [7]));
-    assert_eq!(minimum("a.b>=5").unwrap_err().hint, "write --min a.b=5");
-    assert_eq!(maximum("a.b<=5").unwrap_err().hint, "write --max a.b=5");
-    let bad = minimum("a.b=1k").unwrap_err();
-    assert!(bad.reason.contains("--min a.b"), "{bad}");
-    let setting = sys_setting("ksm/run=1").unwrap();
+    assert_eq!(refused::<Minimum>("a.b>=5").hint, "write --min a.b=5");
+    assert!(refused::<Minimum>("a.b=1k").reason.contains("--min a.b"));
+    let SysSetting(setting) = "ksm/run=1".parse().unwrap();
     assert_eq!(setting.subject.key().to_string(), "ksm/run");
-    let bad = sys_setting("ksm/run>=1").unwrap_err();
-    assert!(bad.reason.contains("= only"), "{bad}");
+    assert!(
+        refused::<SysSetting>("ksm/run>=1")
+            .reason
+            .contains("= only")
+    );
 }
 
 #[test]
@@ -145,6 +146,6 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
     #[test]
     fn no_text_makes_the_parsers_panic(text in "[-a-c./*\\[=<># ;0-9\u{0}\n]{0,24}|\\PC{0,16}") {
-        let _ = (text.parse::<Setting>(), minimum(&text), sys_setting(&text), parse_line(&text));
+        let _ = (text.parse::<Setting>(), text.parse::<Minimum>(), text.parse::<SysSetting>(), parse_line(&text));
     }
 }

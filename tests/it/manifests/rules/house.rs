@@ -1,8 +1,6 @@
 //! The house's own rules, beyond what Pod Security asks.
 
-use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, PodSpec, Probe, Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 
 use super::{Rule, each, pod_if, probes, security, security_mut};
 
@@ -108,42 +106,6 @@ pub const HOUSE: &[Rule] = &[
         ],
     },
     Rule {
-        name: "no-api-token",
-        // A token for the API server is mounted by default; nothing here asks that server for anything.
-        broken: |spec| pod_if(spec.automount_service_account_token != Some(false)),
-        examples: &[
-            |spec| spec.automount_service_account_token = None,
-            |spec| spec.automount_service_account_token = Some(true),
-        ],
-    },
-    Rule {
-        name: "secrets-in-memory",
-        // An emptyDir on the node's disk outlives the Pod there, in blocks that nobody wipes.
-        broken: |spec| {
-            each(spec, |it| {
-                fetches_secrets(it) && !writes_to_memory(it, spec)
-            })
-        },
-        examples: &[
-            |spec| {
-                fetch_into(spec, EmptyDirVolumeSource::default());
-            },
-            |spec| {
-                let medium = Some("Memory".to_string());
-                fetch_into(
-                    spec,
-                    EmptyDirVolumeSource {
-                        medium,
-                        ..Default::default()
-                    },
-                );
-                // Mounted, but not where --dir is.
-                first_init(spec).volume_mounts.get_or_insert_default()[0].mount_path =
-                    "/elsewhere".to_string();
-            },
-        ],
-    },
-    Rule {
         name: "no-shell",
         // podinit's image has an entry point and no shell; a command would replace the one and need the other.
         broken: |spec| {
@@ -175,47 +137,6 @@ fn pinned(image: &str) -> bool {
     let name = image.rsplit('/').next().unwrap_or_default();
     name.split_once(':')
         .is_some_and(|(_, tag)| !tag.is_empty() && tag != "latest")
-}
-
-fn fetches_secrets(container: &Container) -> bool {
-    let first = container.args.as_ref().and_then(|args| args.first());
-    first.is_some_and(|word| word == "fetch-secret")
-}
-
-/// Whether the folder that `--dir` names is an emptyDir in memory.
-fn writes_to_memory(container: &Container, spec: &PodSpec) -> bool {
-    let mut args = container.args.iter().flatten();
-    let Some(dir) = args.find_map(|arg| arg.strip_prefix("--dir=")) else {
-        return false;
-    };
-    let mounts = container.volume_mounts.iter().flatten();
-    let in_memory = |volume: &Volume| {
-        let medium = volume
-            .empty_dir
-            .as_ref()
-            .and_then(|it| it.medium.as_deref());
-        medium == Some("Memory")
-    };
-    mounts.filter(|mount| mount.mount_path == dir).any(|mount| {
-        let mut volumes = spec.volumes.iter().flatten();
-        volumes.any(|volume| volume.name == mount.name && in_memory(volume))
-    })
-}
-
-/// Makes the first init container fetch secrets into a volume of this kind.
-fn fetch_into(spec: &mut PodSpec, kind: EmptyDirVolumeSource) {
-    let init = first_init(spec);
-    init.args = Some(["fetch-secret", "--dir=/secrets"].map(String::from).into());
-    init.volume_mounts = Some(vec![VolumeMount {
-        name: "secrets".to_string(),
-        mount_path: "/secrets".to_string(),
-        ..Default::default()
-    }]);
-    spec.volumes = Some(vec![Volume {
-        name: "secrets".to_string(),
-        empty_dir: Some(kind),
-        ..Default::default()
-    }]);
 }
 
 fn first_init(spec: &mut PodSpec) -> &mut Container {
